@@ -1,0 +1,1 @@
+"""segml: segments, predictions and campaign lists from a company's own customer data."""
