@@ -11,7 +11,17 @@ from segml.tables.schema import Column, Table
 _CUSTOMER = Column("customer_id", "text", "the person, as the company knows them", required=True)
 CHANNELS = ("email", "sms", "post", "push")
 PURPOSES = ("marketing", "profiling", "ads_sharing")
-EMAIL_EVENTS = ("sent", "delivered", "open", "machine_open", "click", "response", "unsubscribe", "complaint", "bounce")
+EMAIL_EVENTS = (
+    "sent",
+    "delivered",
+    "open",
+    "machine_open",
+    "click",
+    "response",
+    "unsubscribe",
+    "complaint",
+    "bounce",
+)
 
 CUSTOMERS = Table(
     "customers",

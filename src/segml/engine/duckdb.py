@@ -1,0 +1,131 @@
+"""The default engine: DuckDB inside this process, spilling to disk when memory is short."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from segml.engine.base import Engine
+from segml.errors import DataError, OutputError
+
+
+class DuckDBEngine(Engine):
+    """DuckDB with everything that could differ between two runs pinned.
+
+    Parameters
+    ----------
+    memory : str, optional
+        Upper bound for the engine's memory, such as ``"4GB"``; DuckDB's own default otherwise.
+    threads : int, optional
+        Worker threads.
+    spill_limit : str
+        Upper bound for temporary files, so that a runaway query ends before the disk is full.
+    """
+
+    name = "duckdb"
+
+    def __init__(self, memory: str = "", threads: int | None = None, spill_limit: str = "50GB") -> None:
+        self._spill = Path(tempfile.mkdtemp(prefix="segml-spill-"))
+        settings: dict[str, Any] = {
+            "temp_directory": str(self._spill),
+            "max_temp_directory_size": spill_limit,
+            "preserve_insertion_order": True,
+        }
+        if memory:
+            settings["memory_limit"] = memory
+        if threads:
+            settings["threads"] = threads
+        self.connection = duckdb.connect(":memory:", config=settings)
+        self._held: dict[str, Any] = {}
+
+    def register(self, name: str, source: Path | Sequence[Path] | pa.Table | pd.DataFrame) -> None:
+        self.drop(name)
+        if isinstance(source, (pa.Table, pd.DataFrame)):
+            self._held[name] = source
+            self.connection.register(name, source)
+            return
+        files = parquet_files(source)
+        listed = ", ".join(quoted(str(file)) for file in files)
+        try:
+            self.connection.execute(f"create view {name} as select * from read_parquet([{listed}])")
+        except duckdb.Error as error:
+            raise DataError(
+                f"{name}: not readable as Parquet: {_first_line(error)}", "check the file is whole"
+            ) from error
+
+    def run(self, sql: str, into: str) -> None:
+        self.drop(into)
+        self.connection.execute(f"create temp table {into} as {sql}")
+
+    def view(self, sql: str, into: str) -> None:
+        self.drop(into)
+        self.connection.execute(f"create temp view {into} as {sql}")
+
+    def write(self, sql: str, path: Path) -> int:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            copied = self.connection.execute(
+                f"copy ({sql}) to {quoted(str(path))} (format parquet, compression zstd)"
+            )
+            return int(copied.fetchone()[0])  # type: ignore[index]
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise OutputError(
+                f"could not write {path}: {_first_line(error)}", "free space or choose another folder"
+            ) from error
+
+    def exists(self, name: str) -> bool:
+        row = self.connection.execute(
+            "select count(*) from (select table_name n from information_schema.tables"
+            " union all select view_name from duckdb_views()) where n = ?",
+            [name],
+        ).fetchone()
+        return bool(row and row[0])
+
+    def drop(self, name: str) -> None:
+        if name in self._held:
+            self.connection.unregister(name)
+            del self._held[name]
+        for kind in ("view", "table"):
+            try:
+                self.connection.execute(f"drop {kind} if exists {name}")
+            except duckdb.CatalogException:  # it is of the other kind
+                continue
+
+    def columns(self, name: str) -> list[str]:
+        return [row[0] for row in self.connection.execute(f"describe {name}").fetchall()]
+
+    def _fetch(self, sql: str, limit: int) -> pd.DataFrame:
+        return self.connection.execute(f"select * from ({sql}) as bounded limit {limit}").df()
+
+    def close(self) -> None:
+        self.connection.close()
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+
+def parquet_files(source: Path | Sequence[Path]) -> list[Path]:
+    """Return the Parquet files of a file, a folder or a list, sorted; none is an error."""
+    paths = [source] if isinstance(source, Path) else list(source)
+    files = [f for path in paths for f in (sorted(path.rglob("*.parquet")) if path.is_dir() else [path])]
+    missing = [str(file) for file in files if not file.exists()]
+    if missing or not files:
+        raise DataError(
+            f"no Parquet file at {', '.join(missing) or ', '.join(map(str, paths))}",
+            "run the step that writes it",
+        )
+    return files
+
+
+def quoted(text: str) -> str:
+    """Return an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
