@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
@@ -73,10 +73,9 @@ class Engine(ABC):
             )
         return frame
 
-    def value(self, sql: str) -> int | float | str | None:
-        """Return the single value of a one-row, one-column query."""
-        frame = self.fetch(sql, 1)
-        value = frame.iloc[0, 0]
+    def value(self, sql: str) -> Any:
+        """Return the single value of a one-row, one-column query; a missing one is None."""
+        value = self.fetch(sql, 1).iloc[0, 0]
         return None if pd.isna(value) else value.item() if hasattr(value, "item") else value
 
     def __enter__(self) -> Engine:

@@ -74,7 +74,7 @@ class DuckDBEngine(Engine):
             copied = self.connection.execute(
                 f"copy ({sql}) to {quoted(str(path))} (format parquet, compression zstd)"
             )
-            return int(copied.fetchone()[0])  # type: ignore[index]
+            return int(copied.fetchone()[0])
         except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
             raise OutputError(
                 f"could not write {path}: {_first_line(error)}", "free space or choose another folder"

@@ -1,0 +1,144 @@
+"""Partitions on disk: written beside, renamed into place, with a manifest; a lock so that two runs don't mix.
+
+A reader sees the old partition or the new one, never half of one. A crash, a full disk or Ctrl-C leaves the old one
+untouched; what it left beside is swept by the next run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from segml.errors import BusyError, OutputError
+
+MANIFEST = "manifest.json"
+_BESIDE = ".writing-"
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder that replaces `folder` when the block ends without an error.
+
+    Raises
+    ------
+    OutputError
+        The place can't be written, or the disk is full; `folder` is as it was.
+    """
+    temporary = folder.with_name(f"{_BESIDE}{folder.name}-{os.getpid()}")
+    with output_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+    try:
+        with output_errors(folder):
+            yield temporary
+            _replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def output_errors(place: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write into an `OutputError` with the next step."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OutputError(
+                f"the disk is full, {place} was not written", "free space; nothing old is lost"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise OutputError(
+                f"{place} can't be written: {error.strerror}", "make the folder writable or set data_folder"
+            ) from error
+        raise
+
+
+def _replace(temporary: Path, folder: Path) -> None:
+    old = folder.with_name(f"{_BESIDE}{folder.name}-old-{os.getpid()}")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Finish what a killed run left: restore a partition that was moved away, remove half-written ones."""
+    if not folder.is_dir():
+        return
+    for old in folder.rglob(f"{_BESIDE}*-old-*"):
+        place = old.with_name(old.name.removeprefix(_BESIDE).rpartition("-old-")[0])
+        if old.exists() and not place.exists():
+            old.rename(place)
+    for beside in folder.rglob(f"{_BESIDE}*"):
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Hold the base's lock while a run writes; a second run is refused at once.
+
+    Raises
+    ------
+    BusyError
+        Another process holds it.
+    """
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / ".lock").open("a+")
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"another run is writing to {folder}", "wait until it ends; the lock goes with its process"
+            ) from None
+        yield
+
+
+def write_manifest(folder: Path, content: dict[str, Any]) -> None:
+    """Write `manifest.json` with sorted keys, so that the same facts are the same bytes."""
+    (folder / MANIFEST).write_text(
+        json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a partition, or None when there is none."""
+    file = folder / MANIFEST
+    if not file.is_file():
+        return None
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
+def file_sha256(file: Path) -> str:
+    """Return the SHA-256 of a file, read in pieces."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def content_sha256(content: Any) -> str:
+    """Return the SHA-256 of JSON-able content, whatever the order of its keys.
+
+    Examples
+    --------
+    >>> content_sha256({"a": 1, "b": 2}) == content_sha256({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
