@@ -1,0 +1,215 @@
+"""How many segments, and does the base have any?
+
+Silhouette and the gap statistic keep rising with k on customer data, BIC and ICL pull in different directions; all
+are shown, none decides alone. What decides is whether other samples of the same customers give the same segments:
+the median adjusted Rand index over pairs of bootstrap fits. Among the numbers of segments that are as stable as the
+best (within `STABILITY_TIE`) the information criterion (BIC for mixtures, silhouette for KMeans) breaks the tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import silhouette_score
+
+from segml.evaluation.stability import bootstrap_labels, pairwise_rand_scores
+from segml.models.segments.partitions import (
+    MixturePartition,
+    Partition,
+    fit_best_mixture,
+    fit_kmeans,
+    fit_mixture,
+    squared_distances,
+)
+
+STABILITY_TIE = 0.02
+"""Medians closer than this are called equally stable."""
+
+SILHOUETTE_ROWS = 2_000
+"""The silhouette needs all pairs of distances; this many customers are enough for two digits."""
+
+SELECTION_COLUMNS = [
+    "k",
+    "method",
+    "covariance",
+    "stability_median",
+    "stability_low",
+    "smallest_share",
+    "inertia",
+    "silhouette",
+    "bic",
+    "icl",
+    "eligible",
+    "chosen",
+]
+
+
+@dataclass(frozen=True)
+class SelectionRules:
+    """What a number of segments has to satisfy."""
+
+    min_stability: float
+    min_share: float
+    n_bootstraps: int
+    n_init: int
+    seed: int
+
+
+def restarts_for(n_rows: int, n_init: int, floor: int = 5) -> int:
+    """Restarts for a fit on `n_rows` customers: all of them up to 2,000 rows, fewer in proportion above.
+
+    Restarts repair bad starts, and bad starts are a small-sample trouble: on 1,453 people bootstrap ARI went from
+    0.51 (1 restart) to 0.88 (50).
+
+    Examples
+    --------
+    >>> restarts_for(1_453, 50), restarts_for(10_000, 50), restarts_for(1_000_000, 50)
+    (50, 10, 5)
+    """
+    return int(max(min(n_init, floor), min(n_init, n_init * 2_000 // max(n_rows, 1))))
+
+
+def fit_partition(
+    rows: np.ndarray, k: int, method: str, n_init: int, seed: int, covariance: str | None = None
+) -> tuple[Partition, str]:
+    """Fit one partition; returns it with its covariance type ("" for KMeans).
+
+    Mixtures start from KMeans already, so a fifth of the restarts does, and bootstrap fits reuse the covariance
+    type chosen on the whole sample.
+    """
+    restarts = restarts_for(len(rows), n_init)
+    if method == "kmeans":
+        return fit_kmeans(rows, k, seed, restarts), ""
+    restarts = max(1, restarts // 5)
+    if covariance:
+        return fit_mixture(rows, k, seed, restarts, covariance), covariance
+    return fit_best_mixture(rows, k, seed, restarts)
+
+
+def evaluate_k(
+    rows: np.ndarray, k: int, method: str, rules: SelectionRules
+) -> tuple[dict[str, object], np.ndarray]:
+    """Evidence for one number of segments: a row of the selection frame, and the bootstrap labels behind it."""
+    partition, covariance = fit_partition(rows, k, method, rules.n_init, rules.seed)
+    labels = partition.labels(rows)
+    again = _refit(k, method, rules, covariance)
+    replicates = bootstrap_labels(rows, again, rules.n_bootstraps, rules.seed)
+    agreement = pairwise_rand_scores(replicates)
+    bic, icl = partition.information(rows) if isinstance(partition, MixturePartition) else (np.nan, np.nan)
+    smallest = float(np.bincount(labels, minlength=k).min()) / len(rows)
+    median = float(np.median(agreement))
+    evidence = {
+        "k": k,
+        "method": method,
+        "covariance": covariance,
+        "stability_median": median,
+        "stability_low": float(np.quantile(agreement, 0.1)),
+        "smallest_share": smallest,
+        "inertia": float(squared_distances(rows, partition.centres)[np.arange(len(rows)), labels].sum()),
+        "silhouette": _sampled_silhouette(rows, labels, rules.seed),
+        "bic": bic,
+        "icl": icl,
+        "eligible": median >= rules.min_stability and smallest >= rules.min_share,
+        "chosen": False,
+    }
+    return evidence, replicates
+
+
+def _refit(
+    k: int, method: str, rules: SelectionRules, covariance: str
+) -> Callable[[np.ndarray, int], Callable[[np.ndarray], np.ndarray]]:
+    def fit(sample: np.ndarray, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+        return fit_partition(sample, k, method, rules.n_init, seed, covariance or None)[0].labels
+
+    return fit
+
+
+def _sampled_silhouette(rows: np.ndarray, labels: np.ndarray, seed: int) -> float:
+    if len(rows) > SILHOUETTE_ROWS:
+        drawn = np.random.default_rng(seed).choice(len(rows), SILHOUETTE_ROWS, replace=False)
+        rows, labels = rows[drawn], labels[drawn]
+    n_found = len(np.unique(labels))
+    return float(silhouette_score(rows, labels)) if 2 <= n_found < len(rows) else float("nan")
+
+
+def select_k(
+    rows: np.ndarray, candidates: Sequence[int], method: str, rules: SelectionRules
+) -> tuple[pd.DataFrame, dict[int, np.ndarray]]:
+    """Evaluate every candidate and mark the chosen one.
+
+    Returns
+    -------
+    frame, replicates
+        One row a candidate (`SELECTION_COLUMNS`; `chosen` is False throughout when nothing is eligible), and the
+        bootstrap labels of each candidate.
+    """
+    found = {k: evaluate_k(rows, k, method, rules) for k in candidates}
+    frame = pd.DataFrame([evidence for evidence, _ in found.values()], columns=SELECTION_COLUMNS)
+    frame["chosen"] = frame["k"] == best_candidate(frame)
+    return frame, {k: labels for k, (_, labels) in found.items()}
+
+
+def best_candidate(frame: pd.DataFrame) -> int | None:
+    """The k that the rule picks from a selection frame, or None when none is eligible.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"k": [3, 4, 5], "method": "kmeans", "eligible": [True, True, False], "bic": np.nan,
+    ...                       "stability_median": [0.95, 0.94, 0.99], "silhouette": [0.3, 0.5, 0.6]})
+    >>> best_candidate(frame)
+    4
+    """
+    eligible = frame[frame["eligible"].astype(bool)]
+    if eligible.empty:
+        return None
+    tied = eligible[eligible["stability_median"] >= eligible["stability_median"].max() - STABILITY_TIE]
+    merit = tied["silhouette"] if tied["method"].iloc[0] == "kmeans" else -tied["bic"]
+    return int(tied["k"].to_numpy()[int(np.argmax(merit.to_numpy()))])
+
+
+def choice_sentence(frame: pd.DataFrame, rules: SelectionRules, fixed: bool) -> str:
+    """One sentence that says which k, and on what evidence.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `select_k`.
+    rules : SelectionRules
+    fixed : bool
+        True when the user gave k.
+    """
+    if fixed:
+        row = frame.iloc[0]
+        verdict = "stable" if row["eligible"] else "NOT stable by the rules"
+        return (
+            f"{row['k']} segments were asked for; they are {verdict}: {_evidence(row)} "
+            f"(rules: at least {rules.min_stability:.2f} and {rules.min_share:.0%})."
+        )
+    if frame["chosen"].any():
+        row = frame[frame["chosen"]].iloc[0]
+        others = (
+            f"of {frame['k'].min()} to {frame['k'].max()} segments"
+            if len(frame) > 1
+            else "the only candidate"
+        )
+        return f"{row['k']} segments, {others} the best-supported choice: {_evidence(row)}."
+    best = frame.sort_values(["stability_median", "k"], ascending=[False, True]).iloc[0]
+    why = (
+        f"below the {rules.min_stability:.2f} that is asked"
+        if best["stability_median"] < rules.min_stability
+        else f"but no stable choice leaves every segment {rules.min_share:.0%} of customers"
+    )
+    return (
+        f"No stable segments: the best of {frame['k'].min()} to {frame['k'].max()} was {best['k']}, where "
+        f"{_evidence(best)}, {why}; everyone stays in one segment."
+    )
+
+
+def _evidence(row: pd.Series) -> str:
+    return (
+        f"two samples of the same customers agree with a median adjusted Rand index of {row['stability_median']:.2f}, "
+        f"and the smallest segment holds {row['smallest_share']:.1%}"
+    )
