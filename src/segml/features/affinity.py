@@ -1,0 +1,50 @@
+"""What somebody buys: the share of spend in each of the base's largest categories.
+
+The categories are chosen once, from orders before the first cutoff, and travel with the model: a category that
+appears later changes no earlier column.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from segml.features.definition import Feature, Group, ratio_sql
+
+MASK_BITS = 62  # categories beyond the largest 61 share the last bit
+
+
+def slug(category: str) -> str:
+    """Return the category's name as a column name's ending.
+
+    Examples
+    --------
+    >>> slug("MEAT-PCKGD"), slug("Frische Früchte & Gemüse")
+    ('meat_pckgd', 'frische_fruchte_gemuse')
+    """
+    plain = unicodedata.normalize("NFKD", category).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_") or "unnamed"
+
+
+def unique_slugs(categories: tuple[str, ...]) -> tuple[str, ...]:
+    """Return one slug a category; names that fall together get a number."""
+    seen: dict[str, int] = {}
+    slugs = []
+    for category in categories:
+        base = slug(category)
+        seen[base] = seen.get(base, 0) + 1
+        slugs.append(base if seen[base] == 1 else f"{base}_{seen[base]}")
+    return tuple(slugs)
+
+
+def affinities(categories: tuple[str, ...]) -> Group:
+    """Share of spend by category, over all history."""
+    slugs = unique_slugs(categories)
+    features = tuple(
+        Feature(
+            f"affinity_{name}", ratio_sql(f"spent_{i}", "line_amount_all"), f"share of spend on {category}"
+        )
+        for i, (name, category) in enumerate(zip(slugs, categories, strict=True))
+    )
+    aggregates = {f"spent_{i}": f"sum(category_{i}_minor)" for i in range(len(categories))}
+    return Group("affinity", features, {**aggregates, "line_amount_all": "sum(line_amount_minor)"})

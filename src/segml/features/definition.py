@@ -1,0 +1,60 @@
+"""What a feature is, and the few SQL pieces that all groups share.
+
+A group names its *aggregates* (computed per customer over the order facts before the cutoff) and its *features*
+(doubles over those aggregates). Aggregates stay integers; each feature ends in one explicit cast. That is what makes
+the two engines agree to the last bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from segml.time_windows import SECONDS_PER_DAY, Cutoff
+
+WINDOWS_DAYS = (7, 30, 90, 180, 365)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of a snapshot: its name, its SQL over the group's aggregates, and what it means to a reader."""
+
+    name: str
+    sql: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Features that come and go together, because they need the same tables."""
+
+    name: str
+    features: tuple[Feature, ...]
+    aggregates: dict[str, str] = field(default_factory=dict)
+
+
+def within(days: int, cutoff: Cutoff, skip_days: int = 0, column: str = "ordered_at") -> str:
+    """Return the SQL condition: between `days` + `skip_days` and `skip_days` before the cutoff."""
+    start = cutoff.seconds - (days + skip_days) * SECONDS_PER_DAY
+    condition = f"{column} >= {start}"
+    return f"{condition} and {column} < {start + days * SECONDS_PER_DAY}" if skip_days else condition
+
+
+def count_sql(aggregate: str) -> str:
+    """A count as a double; somebody without rows has none."""
+    return f"cast(coalesce({aggregate}, 0) as double)"
+
+
+def money_sql(aggregate: str) -> str:
+    """Integer minor units as a double in major units."""
+    return f"cast(coalesce({aggregate}, 0) as double) / 100"
+
+
+def ratio_sql(numerator: str, denominator: str) -> str:
+    """A ratio of integers as a double, missing when the denominator is zero."""
+    return f"case when {denominator} > 0 then cast({numerator} as double) / cast({denominator} as double) end"
+
+
+def trend_sql(last: str, before: str) -> str:
+    """The last window against the one before, from -1 (all before) to 1 (all now); missing when both are empty."""
+    total = f"({last} + {before})"
+    return f"case when {total} > 0 then cast({last} - {before} as double) / cast({total} as double) end"
