@@ -1,0 +1,98 @@
+"""One way to say "nothing changed": SHA-256 over canonical JSON.
+
+A registered version carries the fingerprint of everything it was made from (configuration, hashes of the
+data, contract of the features). A training that arrives at the same fingerprint registers nothing new.
+Python's own `hash` is salted per process and pickles differ between versions, so neither may be used here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from segml.errors import ModelError
+
+
+def canonical_json(content: Any) -> str:
+    """Return the one JSON text of `content`: keys sorted, no spaces, sets in order.
+
+    Parameters
+    ----------
+    content : Any
+        Plain Python, dataclasses, pydantic models, dates, paths and NumPy scalars or arrays, nested as deep as wanted.
+
+    Raises
+    ------
+    ModelError
+        When something inside has no canonical form; the message names the place.
+
+    Examples
+    --------
+    >>> canonical_json({"b": (1, 2), "a": {"y", "x"}})
+    '{"a":["x","y"],"b":[1,2]}'
+    """
+    plain = _plain(content, "content")
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def fingerprint(content: Any) -> str:
+    """Return the SHA-256 of `canonical_json(content)` as 64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> fingerprint({"horizon": 56, "data": "abc"}) == fingerprint({"data": "abc", "horizon": 56})
+    True
+    >>> fingerprint({"horizon": 56})[:8], fingerprint({"horizon": 57})[:8]
+    ('614d6c43', '54834ae1')
+    """
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def feature_contract(features: Iterable[str] | Mapping[str, str]) -> str:
+    """Return the hash that a feature table and a model must share.
+
+    Parameters
+    ----------
+    features : iterable of str, or mapping of str to str
+        Names of the feature columns, or names with the text of their definitions, so that a changed definition under
+        the same name is another contract. The order of names does not matter.
+
+    Examples
+    --------
+    >>> feature_contract(["orders_90d", "recency_days"]) == feature_contract(["recency_days", "orders_90d"])
+    True
+    >>> feature_contract({"recency_days": "v1"}) == feature_contract({"recency_days": "v2"})
+    False
+    """
+    if isinstance(features, Mapping):
+        return fingerprint({str(name): str(text) for name, text in features.items()})
+    return fingerprint(sorted(features))
+
+
+def _plain(value: Any, place: str) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{place}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{place}[{number}]") for number, item in enumerate(value)]
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(item, place) for item in value), key=canonical_json)
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, PurePath):
+        return value.as_posix()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain({f.name: getattr(value, f.name) for f in dataclasses.fields(value)}, place)
+    for method in ("model_dump", "tolist"):  # pydantic; NumPy scalars and arrays
+        if callable(getattr(value, method, None)):
+            return _plain(getattr(value, method)(), place)
+    raise ModelError(
+        f"a fingerprint is taken over plain values, but {place} is a {type(value).__name__}",
+        "turn it into numbers, texts, lists or dictionaries first",
+    )

@@ -1,0 +1,292 @@
+"""The one door to MLflow: runs, registered models and the aliases that say which one scores.
+
+Registered models are named ``segml.<base>.<task>``. A new version is the `challenger`; `promote` makes it the
+`champion`, and scoring loads by that alias. MLflow's errors stop here and come out as one `ModelError` that
+says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from segml.errors import ModelError, did_you_mean
+from segml.registry.model_types import build_model, read_document
+from segml.registry.packaging import MODEL_FILE
+from segml.registry.registered import RegisteredModel
+from segml.registry.relocation import ROOT_TAG, relocate
+from segml.registry.runs import TrainingRun
+from segml.registry.tracking import TrackingAddress, import_mlflow, mlflow_warnings_muted, opening_lock
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+class ModelStore:
+    """A project's models.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Folder of the store, usually ``mlruns``: the database is ``<root>/mlflow.db``, artifacts lie under
+        ``<root>/artifacts``. `MLFLOW_TRACKING_URI` in the environment goes before it.
+
+    Notes
+    -----
+    Opened at the first use, not when made. A store that was moved since is relocated then.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root
+        self._client: Any = None
+        self._address: TrackingAddress | None = None
+
+    @property
+    def address(self) -> TrackingAddress:
+        """Where the store is; decided once."""
+        if self._address is None:
+            self._address = TrackingAddress.choose(self.root)
+        return self._address
+
+    @property
+    def client(self) -> Any:
+        """MLflow's client, opened now if it was not.
+
+        Raises
+        ------
+        ModelError
+            When nobody answers at the address, or its database belongs to another version of MLflow.
+        """
+        if self._client is None:
+            self.address.check_reachable()
+            if self.address.database is None:
+                self._client = self._connect()
+            else:
+                with opening_lock(self.address.database.parent):
+                    relocate(self.address.database)
+                    self._client = self._connect()
+        return self._client
+
+    @staticmethod
+    def model_name(base: str, task: str) -> str:
+        """Return the registered name.
+
+        Examples
+        --------
+        >>> ModelStore.model_name("completejourney", "churn")
+        'segml.completejourney.churn'
+        """
+        return f"segml.{base}.{task}"
+
+    @contextmanager
+    def training_run(
+        self,
+        base: str,
+        run_name: str,
+        tags: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Iterator[TrainingRun]:
+        """Open the parent run of a training in the experiment of `base`; it ends as failed when an error escapes."""
+        experiment_id = self._experiment(base)
+        with self.open_run(experiment_id, run_name, {"segml.base": base}) as run_id:
+            run = TrainingRun(self, run_id, experiment_id, base)
+            run.log_tags(tags or {})
+            run.log_params(params or {})
+            yield run
+
+    def promote(self, name: str, version: int) -> None:
+        """Make a version the champion; it is then no longer the challenger.
+
+        Raises
+        ------
+        ModelError
+            When there is no such name or version.
+        """
+        self._version(name, version)
+        with self.speaking_plainly(f"promote {name} version {version}"):
+            self.client.set_registered_model_alias(name, CHAMPION, str(version))
+            if self.aliases(name).get(CHALLENGER) == version:
+                self.client.delete_registered_model_alias(name, CHALLENGER)
+
+    def champion(self, base: str, task: str) -> RegisteredModel | None:
+        """Return the champion of a task, or None when there is none yet."""
+        name = self.model_name(base, task)
+        version = self.aliases(name).get(CHAMPION)
+        return None if version is None else self.load(name, version)
+
+    def load(self, name: str, alias_or_version: str | int = CHAMPION) -> RegisteredModel:
+        """Load one version of a registered model.
+
+        Parameters
+        ----------
+        name : str
+            ``segml.<base>.<task>``.
+        alias_or_version : str or int
+            ``"champion"``, ``"challenger"`` or a version number.
+
+        Raises
+        ------
+        ModelError
+            When the name, the alias or the version is unknown (the message lists those there are), or its files are
+            gone.
+        """
+        found = self._version(name, alias_or_version)
+        document = read_document(self._model_file(name, int(found.version)))
+        metadata = document["metadata"]
+        return RegisteredModel(
+            name=name,
+            version=int(found.version),
+            task=document["task"],
+            cutoff=str(metadata["cutoff"]),
+            fingerprint=document["fingerprint"],
+            feature_contract=str(metadata["feature_contract"]),
+            features=tuple(document["features"]),
+            metadata=metadata,
+            model=build_model(document),
+        )
+
+    def version_with_fingerprint(self, base: str, task: str, fingerprint: str) -> int | None:
+        """Return the newest version made from exactly this, or None: then there is something new to register."""
+        query = f"name = '{self.model_name(base, task)}' and tags.fingerprint = '{fingerprint}'"
+        with self.speaking_plainly("look a fingerprint up"):
+            versions = self.client.search_model_versions(query)
+        return max((int(version.version) for version in versions), default=None)
+
+    def names(self) -> list[str]:
+        """Return the registered names, sorted."""
+        with self.speaking_plainly("list the registered models"):
+            return sorted(model.name for model in _pages(self.client.search_registered_models))
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """Return alias to version of a registered model; empty when there is no such model."""
+        with self.speaking_plainly(f"look {name} up"):
+            models = self.client.search_registered_models(f"name = '{name}'")
+        return {alias: int(version) for model in models for alias, version in model.aliases.items()}
+
+    def versions(self, name: str) -> list[int]:
+        """Return the version numbers of a registered model, oldest first."""
+        with self.speaking_plainly(f"look {name} up"):
+            found = self.client.search_model_versions(f"name = '{name}'", max_results=10_000)
+        return sorted(int(version.version) for version in found)
+
+    def add_version(self, name: str, source: str, run_id: str, model_id: str, tags: dict[str, str]) -> int:
+        """Register stored artifacts as the next version of `name` and call it the challenger."""
+        if name not in self.names():
+            self._create_unless_there(lambda: self.client.create_registered_model(name))
+        made = self.client.create_model_version(name, source, run_id=run_id, model_id=model_id, tags=tags)
+        self.client.set_registered_model_alias(name, CHALLENGER, made.version)
+        return int(made.version)
+
+    @contextmanager
+    def open_run(self, experiment_id: str, run_name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """Open a run and yield its id; closed as finished, or as failed when an error escapes."""
+        with self.speaking_plainly(f"open the run {run_name}"):
+            run_id = self.client.create_run(experiment_id, tags=dict(tags), run_name=run_name).info.run_id
+        status = "FAILED"
+        try:
+            yield run_id
+            status = "FINISHED"
+        finally:
+            self.client.set_terminated(run_id, status)
+
+    @contextmanager
+    def speaking_plainly(self, intent: str) -> Iterator[None]:
+        """Turn an error of MLflow into a ModelError that says what was tried and where."""
+        import_mlflow()
+        from mlflow.exceptions import MlflowException
+
+        try:
+            with mlflow_warnings_muted():
+                yield
+        except MlflowException as error:
+            first_line = str(error).strip().splitlines()[0]
+            raise ModelError(
+                f"could not {intent}: {first_line}", "see the run in the MLflow user interface"
+            ) from error
+
+    def _connect(self) -> Any:
+        mlflow = import_mlflow()
+        uri = self.address.client_uri
+        try:
+            with mlflow_warnings_muted():
+                client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+                client.search_experiments(max_results=1)
+        except Exception as error:  # MLflow, SQLAlchemy, requests and database drivers each raise their own
+            first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(
+                f"the model store could not be opened: {first_line}",
+                "check MLFLOW_TRACKING_URI; if MLflow was upgraded, run `mlflow db upgrade` on a copy of the database",
+            ) from error
+        return client
+
+    def _experiment(self, base: str) -> str:
+        name = f"segml.{base}"
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            self._create_unless_there(lambda: self._create_experiment(name, base))
+            found = self.client.get_experiment_by_name(name)
+        if found.lifecycle_stage != "active":
+            self.client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _create_experiment(self, name: str, base: str) -> None:
+        if (folder := self.address.folder) is None:  # a server decides where its artifacts lie
+            self.client.create_experiment(name)
+            return
+        location = (folder / "artifacts" / base).as_posix()
+        self.client.create_experiment(name, artifact_location=location, tags={ROOT_TAG: folder.as_posix()})
+
+    def _create_unless_there(self, create: Any) -> None:
+        """Create something that another run may be creating at the same moment."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            create()
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _version(self, name: str, alias_or_version: str | int) -> Any:
+        names = self.names()
+        if name not in names:
+            known = ", ".join(names) or "none yet"
+            raise ModelError(
+                f"no registered model is called {name!r}{did_you_mean(name, names)}; known: {known}",
+                "train first (segml train), or correct the name",
+            )
+        aliases, versions = self.aliases(name), self.versions(name)
+        wanted = str(alias_or_version)
+        number = int(wanted) if wanted.isdecimal() else aliases.get(wanted)
+        if number not in versions:
+            named = ", ".join(f"{alias} (version {aliases[alias]})" for alias in sorted(aliases)) or "none"
+            raise ModelError(
+                f"{name} has no version or alias {wanted!r}{did_you_mean(wanted, aliases)}; aliases: {named}; "
+                f"versions: {', '.join(map(str, versions)) or 'none'}",
+                "promote a version first, or name one of these",
+            )
+        return self.client.get_model_version(name, str(number))
+
+    def _model_file(self, name: str, version: int) -> Path:
+        mlflow = import_mlflow()
+        location = self.client.get_model_version_download_uri(name, str(version))
+        try:
+            local = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"{location}/artifacts/{MODEL_FILE}", tracking_uri=self.address.client_uri
+            )
+        except Exception as error:  # each artifact store raises its own
+            raise ModelError(
+                f"version {version} of {name} is registered, but its files are not at {location}",
+                "restore that folder from a backup, or train again",
+            ) from error
+        return Path(local)
+
+
+def _pages(search: Any) -> Iterator[Any]:
+    token = None
+    while True:
+        page = search(page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
