@@ -16,6 +16,10 @@ from segml.features.definition import Feature, Group
 from segml.tables.partition import content_sha256
 from segml.time_windows import Cutoff
 
+GROUPS = (
+    *("history", "windows", "gaps", "weekdays", "hours", "products", "categories", "stores"),
+    *("discounts", "coupons", "affinity", "contacts", "returns"),
+)
 VERSION = 1  # raised whenever the meaning of a feature changes: older models then refuse the new features
 
 
@@ -118,20 +122,8 @@ def make_plan(engine: Engine, first_cutoff: Cutoff, affinity_categories: int = 1
             unavailable |= dict.fromkeys(
                 ("categories", "affinity"), "no order line before the first cutoff has a category"
             )
-    names = (
-        "history",
-        "windows",
-        "gaps",
-        "weekdays",
-        "hours",
-        "products",
-        "categories",
-        "stores",
-        "discounts",
-    )
-    names += ("coupons", "affinity", "contacts", "returns")
     return FeaturePlan(
-        groups=tuple(name for name in names if name not in unavailable),
+        groups=tuple(name for name in GROUPS if name not in unavailable),
         categories=categories[:affinity_categories],
         mask_categories=categories,
         unavailable=unavailable,
