@@ -1,0 +1,271 @@
+"""Tags: what a marketer may say of a person, each with the sentence that makes it true.
+
+A definition is data (tags.yaml, and the user's own files of the same form): a family, a name, a criterion to read,
+and either cases in order, one expression, or "the largest of these columns". Conditions name columns as
+``table.column`` and learnt thresholds as ``$name``; nothing else of SQL than arithmetic and comparison is let in, so
+what a definition needs can be read off it. Writing the query is done here, running it in `segml.scoring.tag_table`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from pydantic import Field, model_validator
+
+from segml.config import BandSettings, Settings, validated
+from segml.errors import ConfigurationError, did_you_mean
+from segml.tables.outputs import KNOWN_COLUMNS, is_known_column, known_references
+
+FAMILIES = (
+    "demographic",
+    "psychographic",
+    "geographic",
+    "behavioural",
+    "value",
+    "source",
+    "needs",
+    "lifecycle",
+)
+SHIPPED = Path(__file__).with_name("tags.yaml")
+_REFERENCE = re.compile(r"\b([a-z_][a-z0-9_]*)\.([a-z_][a-z0-9_]*)\b")
+_PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLAIN_SQL = """and or not is null in between like case when then else end cast as double bigint string true false
+coalesce nullif greatest least abs round floor concat lower upper"""
+_ALLOWED_WORDS = frozenset(_PLAIN_SQL.split())
+
+
+class TagCase(Settings):
+    """One value of a tag and the condition that gives it; the first case that holds wins."""
+
+    value: str = Field(min_length=1)
+    when: str = Field(min_length=1)
+
+
+class TagDefinition(Settings):
+    """One tag.
+
+    Exactly one of `cases`, `expression` and `largest_of` says where the value comes from; a person without a value
+    has no row. `special` marks special-category fields and their proxies, which stay off unless asked for.
+    """
+
+    family: str
+    tag: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    criterion: str = Field(min_length=10, description="the sentence a marketer reads")
+    among: str = Field(default="", description="SQL condition; other people get no row")
+    cases: tuple[TagCase, ...] = ()
+    otherwise: str = Field(default="", description="value when no case holds")
+    expression: str = Field(default="", description="SQL expression for the value")
+    largest_of: str = Field(default="", description="columns such as features.affinity_*; the value is the *")
+    at_least: float = Field(default=0.0, description="with largest_of: the least share that counts")
+    special: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TagDefinition:
+        given = [name for name in ("cases", "expression", "largest_of") if getattr(self, name)]
+        if len(given) != 1:
+            raise ValueError(
+                f"tag {self.tag!r} needs exactly one of cases, expression, largest_of; has {given}"
+            )
+        if self.family not in FAMILIES:
+            raise ValueError(
+                f"tag {self.tag!r}: unknown family {self.family!r}{did_you_mean(self.family, FAMILIES)}"
+            )
+        return self
+
+    @property
+    def name(self) -> str:
+        """``family.tag``."""
+        return f"{self.family}.{self.tag}"
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values it can take, when they are listed in the definition; else empty."""
+        listed = [case.value for case in self.cases] + ([self.otherwise] if self.otherwise else [])
+        return tuple(dict.fromkeys(listed))
+
+    @property
+    def sql_texts(self) -> tuple[str, ...]:
+        """Every piece of SQL in the definition."""
+        texts = [self.among, self.expression, *(case.when for case in self.cases)]
+        return tuple(text for text in texts if text)
+
+    @property
+    def references(self) -> tuple[tuple[str, str], ...]:
+        """The (table, column) pairs it reads, without the columns of `largest_of`."""
+        return _references(self.sql_texts)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The thresholds it uses."""
+        return tuple(dict.fromkeys(_PARAMETER.findall(" ".join((*self.sql_texts, self.criterion)))))
+
+
+class TagParameter(Settings):
+    """A threshold learnt on the base: the value that `quantile` of the people do not exceed."""
+
+    quantile: float = Field(gt=0, lt=1)
+    of: str
+    where: str = ""
+
+
+class _TagFile(Settings):
+    parameters: dict[str, TagParameter] = Field(default_factory=dict)
+    tags: tuple[TagDefinition, ...] = ()
+
+
+@dataclass(frozen=True)
+class TagCatalogue:
+    """All definitions of a run, in file order, the thresholds they learn, and those given from outside."""
+
+    definitions: tuple[TagDefinition, ...]
+    learnt: dict[str, TagParameter]
+    given: dict[str, float] = field(default_factory=dict)
+
+    def values(self) -> dict[str, tuple[str, ...]]:
+        """Return ``family.tag`` -> the values listed for it (empty when they come from the data)."""
+        return {definition.name: definition.values for definition in self.definitions}
+
+
+def load_tags(
+    files: Sequence[Path] = (),
+    bands: BandSettings | None = None,
+    clv_days: int = 365,
+    silent_days: int = 365,
+) -> TagCatalogue:
+    """Read the shipped tags and the user's own.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        The user's files; same form as tags.yaml. A ``family.tag`` that exists is an error, not a replacement.
+    bands : BandSettings, optional
+        P(order) at which a person is active, slipping, at risk.
+    clv_days : int
+        The horizon in the name of the predicted value, ``clv_<days>d``.
+    silent_days : int
+        Buyers silent for longer are dormant even without a score (they are out of the scored range).
+
+    Raises
+    ------
+    ConfigurationError
+        All mistakes of all files at once.
+
+    Examples
+    --------
+    >>> "lifecycle.triad" in load_tags().values()
+    True
+    """
+    band = bands or BandSettings()
+    given = {"active": band.active, "slipping": band.slipping, "at_risk": band.at_risk}
+    given["silent_days"] = float(silent_days)
+    definitions: list[TagDefinition] = []
+    learnt: dict[str, TagParameter] = {}
+    for file in (SHIPPED, *files):
+        parsed = _read(file, clv_days)
+        definitions += parsed.tags
+        learnt.update(parsed.parameters)
+    catalogue = TagCatalogue(tuple(definitions), learnt, given)
+    mistakes = find_mistakes(catalogue)
+    if mistakes:
+        raise ConfigurationError(
+            f"tags have {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}:\n  - "
+            + "\n  - ".join(mistakes),
+            "correct the tag files; columns are written table.column, thresholds $name",
+        )
+    return catalogue
+
+
+def _read(file: Path, clv_days: int) -> _TagFile:
+    if not file.is_file():
+        raise ConfigurationError(f"no tag file {file}", "correct the path")
+    text = file.read_text(encoding="utf-8").replace("{clv_days}", str(clv_days))
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{file} is not readable YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigurationError(f"{file} must hold `tags`, got {type(raw).__name__}")
+    return validated(_TagFile, raw, str(file))
+
+
+def find_mistakes(catalogue: TagCatalogue) -> list[str]:
+    """Return what is wrong with the definitions, in words; empty when all is well."""
+    found: list[str] = []
+    names = [definition.name for definition in catalogue.definitions]
+    found += [f"{name} is defined twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    known = {*catalogue.learnt, *catalogue.given}
+    for definition in catalogue.definitions:
+        for text in definition.sql_texts:
+            found += [f"{definition.name}: {mistake}" for mistake in _sql_mistakes(text)]
+        found += [
+            f"{definition.name}: unknown threshold ${name}{did_you_mean(name, known)}"
+            for name in definition.parameters
+            if name not in known
+        ]
+        if definition.largest_of and not re.fullmatch(r"(features|scores)\.[a-z_]+\*", definition.largest_of):
+            found.append(
+                f"{definition.name}: largest_of reads features.prefix_*, got {definition.largest_of!r}"
+            )
+    for name, parameter in catalogue.learnt.items():
+        texts = [parameter.of] + ([parameter.where] if parameter.where else [])
+        found += [f"threshold {name}: {mistake}" for text in texts for mistake in _sql_mistakes(text)]
+    return found
+
+
+def _sql_mistakes(text: str) -> list[str]:
+    bare = re.sub(r"'[^']*'", " ", text)
+    found = []
+    for table, column in _REFERENCE.findall(bare):
+        if table not in KNOWN_COLUMNS or not is_known_column(table, column):
+            reference = f"{table}.{column}"
+            found.append(f"unknown column {reference!r}{did_you_mean(reference, known_references())}")
+    rest = _PARAMETER.sub(" ", _REFERENCE.sub(" ", bare))
+    for word in _WORD.findall(rest):
+        if word.lower() not in _ALLOWED_WORDS:
+            found.append(f"unknown word {word!r} in {text!r}{did_you_mean(word, known_references())}")
+    if re.search(r";|--|/\*|\"|`|'", rest):
+        found.append(f"quotes, comments and semicolons do not belong in {text!r}")
+    return found
+
+
+def _references(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    bare = " ".join(re.sub(r"'[^']*'", " ", text) for text in texts)
+    return tuple(dict.fromkeys(_REFERENCE.findall(bare)))
+
+
+def missing_columns(
+    references: Iterable[tuple[str, str]], available: Mapping[str, Iterable[str]]
+) -> list[str]:
+    """Return the ``table.column`` names that are not there."""
+    there = {table: set(columns) for table, columns in available.items()}
+    return [f"{table}.{column}" for table, column in references if column not in there.get(table, ())]
+
+
+def parameter_references(parameter: TagParameter) -> tuple[tuple[str, str], ...]:
+    """Return the (table, column) pairs that a threshold is learnt from."""
+    return _references((parameter.of, parameter.where))
+
+
+def filled(text: str, thresholds: Mapping[str, float | None], readable: bool = False) -> str:
+    """Return `text` with every ``$name`` replaced by its number.
+
+    Examples
+    --------
+    >>> filled("x > $limit", {"limit": 2.5})
+    'x > cast(2.5 as double)'
+    >>> filled("more than $limit", {"limit": 2.5}, readable=True)
+    'more than 2.5'
+    """
+
+    def number(match: re.Match[str]) -> str:
+        value = thresholds.get(match.group(1))
+        if readable:
+            return "an unknown number" if value is None else f"{value:.4g}"
+        return "cast(null as double)" if value is None else f"cast({value!r} as double)"
+
+    return _PARAMETER.sub(number, text)
