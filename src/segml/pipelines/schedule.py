@@ -1,0 +1,92 @@
+"""Which cutoffs a model learns from, is calibrated on, and is judged on.
+
+The last cutoff whose label window has closed is held out for the verdict. What is learnt, and what calibrates it,
+has label windows that closed before the test cutoff: at the moment of the test nothing of it lay in the future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from segml.config import CutoffSettings
+from segml.errors import NotEnoughDataError
+from segml.time_windows import Cutoff, cutoffs_back_from
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The cutoffs of one horizon.
+
+    Attributes
+    ----------
+    horizon : int
+        Days.
+    training : tuple of Cutoff
+        Oldest first; every label window ends at or before `test`.
+    calibration : Cutoff
+        The latest of those, kept out of training.
+    test : Cutoff
+        Its label window is the last one that has closed.
+    """
+
+    horizon: int
+    training: tuple[Cutoff, ...]
+    calibration: Cutoff
+    test: Cutoff
+
+    @property
+    def all_cutoffs(self) -> tuple[Cutoff, ...]:
+        """Every cutoff that needs a snapshot, oldest first."""
+        return (*self.training, self.calibration, self.test)
+
+
+def make_schedule(
+    horizon: int, first_day: Cutoff, observed_until: Cutoff, settings: CutoffSettings, least_cutoffs: int = 2
+) -> Schedule:
+    """Lay out the cutoffs of one horizon.
+
+    Parameters
+    ----------
+    horizon : int
+        Label window in days.
+    first_day : Cutoff
+        Midnight before the first event.
+    observed_until : Cutoff
+        First midnight after the last event.
+    settings : CutoffSettings
+        Spacing, number, and the history required before the first cutoff.
+    least_cutoffs : int
+        Fewer training cutoffs than this is an error.
+
+    Raises
+    ------
+    NotEnoughDataError
+        The history is too short for the horizon; the message says by how many days.
+
+    Examples
+    --------
+    >>> first, until = Cutoff.parse("2017-01-01"), Cutoff.parse("2018-01-01")
+    >>> schedule = make_schedule(56, first, until, CutoffSettings(every_days=14, minimum_history_days=84))
+    >>> schedule.test.label, schedule.calibration.label, len(schedule.training)
+    ('2017-11-06', '2017-09-11', 12)
+    """
+    test = observed_until.plus_days(-horizon)
+    calibration = test.plus_days(-horizon)
+    earliest = first_day.plus_days(settings.minimum_history_days)
+    training = cutoffs_back_from(calibration.plus_days(-settings.every_days), settings.every_days, earliest)
+    training = training[-settings.at_most :]
+    if len(training) < least_cutoffs:
+        needed = settings.minimum_history_days + 2 * horizon + settings.every_days * least_cutoffs
+        have = observed_until.day - first_day.day
+        raise NotEnoughDataError(
+            f"a horizon of {horizon} days needs {needed} days of history (two label windows, {least_cutoffs} training"
+            f" cutoffs and {settings.minimum_history_days} days before the first), and there are {have}",
+            "choose a shorter horizon, or wait for more history",
+        )
+    return Schedule(horizon, tuple(training), calibration, test)
+
+
+def all_cutoffs(schedules: Iterable[Schedule], *others: Cutoff) -> tuple[Cutoff, ...]:
+    """Return every cutoff of several schedules once, oldest first."""
+    return tuple(sorted({*others, *(cutoff for schedule in schedules for cutoff in schedule.all_cutoffs)}))
