@@ -25,12 +25,26 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def checked_zone(value: str) -> str:
+    """Return the name of a time zone; an unknown one is a ValueError with the nearest name."""
+    import zoneinfo
+
+    if value not in zoneinfo.available_timezones():
+        raise ValueError(f"unknown time zone {value!r}{did_you_mean(value, zoneinfo.available_timezones())}")
+    return value
+
+
 class TableSource(Settings):
     """Where one canonical table comes from, and how its columns are called there."""
 
     files: tuple[str, ...] = Field(description="files, folders or globs of CSV or Parquet")
     format: Literal["auto", "csv", "parquet"] = "auto"
-    columns: dict[str, str] = Field(description="canonical name -> the file's own name")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="canonical name -> the file's own name; may be left to `query`"
+    )
+    also: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="name -> more files, which `query` reads under that name"
+    )
     constants: dict[str, str] = Field(
         default_factory=dict, description="canonical name -> one value for all rows"
     )
@@ -41,14 +55,40 @@ class TableSource(Settings):
         default="",
         description="SQL that reads `source` (the files) and other raw tables by name; replaces columns",
     )
-    time_format: str = Field(default="", description="strptime format of time columns in text files")
-    delimiter: str = ","
+    time_format: str = Field(
+        default="", description="strptime format of time columns in text files, or `epoch` (seconds, UTC)"
+    )
+    time_zone: str = Field(
+        default="", description="zone that times without an offset are written in; by default the base's own"
+    )
+    delimiter: str = Field(default=",", description="of CSV files; one blank stands for any run of blanks")
     decimal: Literal[".", ","] = "."
+    missing: tuple[str, ...] = Field(
+        default=(), description="texts that stand for a missing value, beside nothing"
+    )
 
-    @field_validator("files", mode="before")
+    @field_validator("files", "missing", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("also", mode="before")
+    @classmethod
+    def _each_one_or_many(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: (files,) if isinstance(files, str) else files for name, files in value.items()}
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone_or_blank(cls, value: str) -> str:
+        return checked_zone(value) if value else value
+
+    @model_validator(mode="after")
+    def _columns_or_query(self) -> TableSource:
+        if bool(self.columns) == bool(self.query.strip()):
+            raise ValueError("a table has either `columns` or a `query`")
+        return self
 
 
 class CleaningSettings(Settings):
@@ -258,13 +298,7 @@ class Config(Settings):
     @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
-        import zoneinfo
-
-        if value not in zoneinfo.available_timezones():
-            raise ValueError(
-                f"unknown time zone {value!r}{did_you_mean(value, zoneinfo.available_timezones())}"
-            )
-        return value
+        return checked_zone(value)
 
     def path(self, *parts: str) -> Path:
         """Return a path under the project folder."""

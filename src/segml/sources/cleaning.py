@@ -1,0 +1,95 @@
+"""What becomes of rows that no honest log is free of: each has one fate, and each fate is counted.
+
+A row's reason is the first of these that holds: the same row again, nobody's row, a cancelled order, a negative
+quantity, a price of nothing. The settings say what a reason leads to: the row is dropped, moved to `returns`, kept,
+or the whole ingestion is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from segml.config import CleaningSettings
+from segml.engine.duckdb import quoted
+from segml.tables.schema import Table
+
+EXACT_DUPLICATE = "exact_duplicate"
+MISSING_CUSTOMER = "missing_customer"
+CANCELLED_ORDER = "cancelled_order"
+NEGATIVE_QUANTITY = "negative_quantity"
+NONPOSITIVE_PRICE = "nonpositive_price"
+UNKNOWN_CUSTOMER = "unknown_customer"
+ORDER_NOT_KEPT = "order_not_kept"
+
+REASON_TEXTS = {
+    MISSING_CUSTOMER: "a row without a customer",
+    NEGATIVE_QUANTITY: "negative quantity",
+    NONPOSITIVE_PRICE: "a price of nothing or less",
+    UNKNOWN_CUSTOMER: "a customer that the customers table does not know",
+}
+
+
+@dataclass(frozen=True)
+class Fate:
+    """A reason, the SQL condition it holds under, and what follows."""
+
+    reason: str
+    condition: str
+    action: str  # drop, return or refuse
+
+
+def fates(table: Table, present: Sequence[str], settings: CleaningSettings, owns_orders: bool) -> list[Fate]:
+    """Return the reasons that can hold in a table with these columns, in order; the first that holds counts.
+
+    Parameters
+    ----------
+    table : Table
+        The canonical table.
+    present : sequence of str
+        Stored names of its columns.
+    settings : CleaningSettings
+        What follows from each reason.
+    owns_orders : bool
+        Whether cancelled orders and missing customers are decided in this table (lines leave both to `orders` when
+        there is one).
+    """
+    found = []
+    if "customer_id" in present and owns_orders:
+        found.append(Fate(MISSING_CUSTOMER, "customer_id is null", settings.missing_customer))
+    if table.name not in ("orders", "order_lines"):
+        return found
+    prefix = settings.cancelled_order_prefix
+    if prefix and "order_id" in present and owns_orders:
+        found.append(Fate(CANCELLED_ORDER, f"starts_with(order_id, {quoted(prefix)})", "return"))
+    if "quantity" in present:
+        found.append(Fate(NEGATIVE_QUANTITY, "quantity < 0", settings.negative_quantity))
+    price = "unit_price" if "unit_price" in present else "amount_minor"
+    if settings.nonpositive_price != "keep" and price in present:
+        found.append(Fate(NONPOSITIVE_PRICE, f"{price} <= 0", settings.nonpositive_price))
+    return found
+
+
+def cleaned_sql(
+    typed_sql: str, names: Sequence[str], chosen: Sequence[Fate], settings: CleaningSettings
+) -> str:
+    """Return the query that gives every distinct row its `reason` (NULL: kept) and its number of `copies`."""
+    cases = " ".join(f"when {fate.condition} then '{fate.reason}'" for fate in chosen)
+    reason = f"case {cases} else null end" if cases else "cast(null as varchar)"
+    if settings.exact_duplicates == "keep":
+        return f"select *, {reason} as reason, 1 as copies from ({typed_sql}) as typed"
+    listed = ", ".join(names)
+    return (
+        f"select *, {reason} as reason from"
+        f" (select {listed}, marks, count(*) as copies from ({typed_sql}) as typed group by {listed}, marks) as once"
+    )
+
+
+def returned_sql(relation: str, names: Sequence[str], chosen: Sequence[Fate]) -> str:
+    """Return the query that turns rows with the fate `return` into rows of `returns`, refunds as positive money."""
+    reasons = ", ".join(f"'{fate.reason}'" for fate in chosen if fate.action == "return")
+    product = "product_id" if "product_id" in names else "cast(null as varchar)"
+    return (
+        f"select customer_id, ordered_at as returned_at, order_id, {product} as product_id,"
+        f" abs(amount_minor) as amount_minor from {relation} where reason in ({reasons})"
+    )

@@ -1,0 +1,265 @@
+"""A source's own columns -> canonical names and types, as one DuckDB query per table.
+
+Each row carries `marks`: one bit for each column whose value could not be read, and two for each text column of
+times (written with an offset, written without). The bits are gathered once; only a bit that is set is looked into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from segml.config import TableSource
+from segml.engine.duckdb import quoted
+from segml.errors import did_you_mean
+from segml.sources.files import RawTable, identifier
+from segml.sources.times import Clock, days, has_offset
+from segml.tables.checks import SHOWN_ROWS, Fetch, Violation, check_names
+from segml.tables.schema import Column, Table
+
+_EXACT = "decimal(24, 8)"
+_TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+_WRONG = {
+    "money": "not an amount of money",
+    "number": "not a number",
+    "integer": "not a whole number",
+    "flag": "not yes or no",
+    "time": "not a time",
+    "date": "not a date",
+}
+
+
+@dataclass(frozen=True)
+class TypedColumn:
+    """One canonical column as SQL: the raw value, the typed one, and whether it is text with times."""
+
+    column: Column
+    raw: str
+    typed: str
+    time_text: bool = False
+    stored_name: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name in the typed table."""
+        return self.stored_name or self.column.stored_name
+
+
+@dataclass(frozen=True)
+class TypedTable:
+    """The query of one table, and the meaning of its marks."""
+
+    table: Table
+    columns: tuple[TypedColumn, ...]
+    relation: str
+    where: str
+
+    @property
+    def names(self) -> list[str]:
+        """Stored names, in catalogue order."""
+        return [column.name for column in self.columns]
+
+    def sql(self) -> str:
+        """Return the query: typed columns and `marks`."""
+        listed = ", ".join(f"{column.typed} as {column.name}" for column in self.columns)
+        condition = f" where {self.where}" if self.where else ""
+        return f"select {listed}, {self._marks()} as marks from {self.relation}{condition}"
+
+    def _marks(self) -> str:
+        bits = []
+        for place, column in enumerate(self.columns):
+            if column.column.type != "text":
+                wrong = f"{column.raw} is not null and {column.typed} is null"
+                bits.append(f"case when {wrong} then {1 << place} else 0 end")
+        for place, column in enumerate(self._time_texts()):
+            offset = has_offset(column.raw)
+            shift = len(self.columns) + 2 * place
+            bits.append(
+                f"case when {column.raw} is null then 0 when {offset} then {2 << shift} else {1 << shift} end"
+            )
+        return f"cast({' + '.join(bits) or '0'} as bigint)"
+
+    def _time_texts(self) -> list[TypedColumn]:
+        return [column for column in self.columns if column.time_text]
+
+    def violations(self, fetch: Fetch, marks: int) -> list[Violation]:
+        """Turn gathered marks into violations, each with its count and first values."""
+        found = [
+            self._wrong_values(fetch, column)
+            for place, column in enumerate(self.columns)
+            if marks >> place & 1
+        ]
+        for place, column in enumerate(self._time_texts()):
+            if marks >> (len(self.columns) + 2 * place) & 3 == 3:
+                found.append(self._mixed_zones(fetch, column))
+        return found
+
+    def _wrong_values(self, fetch: Fetch, column: TypedColumn) -> Violation:
+        wrong = f"{column.raw} is not null and {column.typed} is null"
+        return self._violation(fetch, column, wrong, _WRONG[column.column.type])
+
+    def _mixed_zones(self, fetch: Fetch, column: TypedColumn) -> Violation:
+        offset = has_offset(column.raw)
+        text = "mixed time zones: some times have an offset, others none"
+        return self._violation(fetch, column, f"{column.raw} is not null and {offset}", text)
+
+    def _violation(self, fetch: Fetch, column: TypedColumn, condition: str, text: str) -> Violation:
+        matching = f"from {self.relation} where {condition}" + (f" and ({self.where})" if self.where else "")
+        count = int(fetch(f"select count(*) {matching}")[0][0])
+        rows: tuple[str, ...] = ()
+        if not column.column.personal:
+            found = fetch(
+                f"select distinct cast({column.raw} as varchar) {matching} order by 1 limit {SHOWN_ROWS}"
+            )
+            rows = tuple(f"{column.column.name}={value!r}" for (value,) in found)
+        return Violation(text, self.table.name, column.column.name, count, rows)
+
+
+def mapping_of(source: TableSource, raw: RawTable) -> dict[str, str]:
+    """Return canonical name -> column of the files; a query's columns bear canonical names already."""
+    return {name: name for name in raw.types} if source.query else dict(source.columns)
+
+
+def needed_names(table: Table, mapped: Mapping[str, str], with_orders: bool) -> list[str]:
+    """Return the names that a source of this table has to give.
+
+    Lines may leave customer and time to `orders`, and give a unit price and a quantity in place of an amount.
+    """
+    needed = list(table.required_names)
+    if table.name == "order_lines":
+        needed += [] if with_orders else ["customer_id", "ordered_at"]
+        needed += ["quantity"] if "unit_price" in mapped and "amount" not in mapped else ["amount"]
+    return needed
+
+
+def check_mapping(
+    table: Table, source: TableSource, raw: RawTable, with_orders: bool, refuse_others: bool
+) -> list[Violation]:
+    """Check one table's mapping against the catalogue and against the columns its files have."""
+    mapped = mapping_of(source, raw)
+    given = {**mapped, **source.constants}
+    found = check_names(table.name, given, needed_names(table, given, with_orders))
+    found += [
+        Violation("is both a column and a constant", table.name, name)
+        for name in source.constants
+        if name in mapped
+    ]
+    found += [
+        Violation(f"the files have no column {theirs!r}{did_you_mean(theirs, raw.types)}", table.name, name)
+        for name, theirs in mapped.items()
+        if theirs not in raw.types
+    ]
+    if refuse_others and not source.query:
+        found += [
+            Violation("a column of the files that the mapping does not name", table.name, name)
+            for name in raw.types
+            if name not in mapped.values()
+        ]
+    return found
+
+
+def typed_table(table: Table, source: TableSource, raw: RawTable, zone: str) -> TypedTable:
+    """Write the query that reads one table with canonical names and types."""
+    mapped = mapping_of(source, raw)
+    columns = []
+    for column in table.columns:
+        if column.name in mapped:
+            theirs = mapped[column.name]
+            clock = Clock(zone, source.time_zone, source.time_format)
+            columns.append(
+                _typed(
+                    column,
+                    present(identifier(theirs), raw.types[theirs], source),
+                    raw.types[theirs],
+                    source,
+                    clock,
+                )
+            )
+        elif column.name in source.constants:
+            value = quoted(source.constants[column.name])
+            columns.append(_typed(column, value, "VARCHAR", source, Clock(zone, source.time_zone)))
+    return TypedTable(table, _with_amount(table, tuple(columns)), raw.relation, source.where)
+
+
+def present(expression: str, sql_type: str, source: TableSource) -> str:
+    """Return SQL for the value, NULL where the file has nothing or a text that stands for nothing."""
+    if sql_type in ("DOUBLE", "FLOAT"):
+        return f"case when not isnan({expression}) then {expression} end"
+    if sql_type != "VARCHAR":
+        return expression
+    nothing = ", ".join(quoted(text) for text in ("", *source.missing))
+    return f"case when trim({expression}) not in ({nothing}) then trim({expression}) end"
+
+
+def _typed(column: Column, raw: str, sql_type: str, source: TableSource, clock: Clock) -> TypedColumn:
+    if column.type == "time":
+        text = sql_type == "VARCHAR" and not clock.format
+        return TypedColumn(column, raw, clock.seconds(raw, sql_type), text)
+    if column.type == "date":
+        return TypedColumn(column, raw, days(raw, sql_type, clock.format))
+    if column.type == "flag":
+        return TypedColumn(column, raw, _flag(raw))
+    if column.type == "text":
+        return TypedColumn(column, raw, _text(raw, sql_type))
+    exact = _exact(raw, sql_type, source.decimal)
+    if column.type == "money":
+        return TypedColumn(column, raw, _minor(exact))
+    if column.type == "integer":
+        return TypedColumn(
+            column, raw, f"case when {exact} = trunc({exact}) then cast({exact} as bigint) end"
+        )
+    return TypedColumn(column, raw, f"cast({exact} as double)")
+
+
+def _with_amount(table: Table, columns: tuple[TypedColumn, ...]) -> tuple[TypedColumn, ...]:
+    """Give lines that have a unit price and no amount the amount: exact, then rounded half up to minor units.
+
+    The price itself is kept beside as an exact decimal until the lines are cleaned: a price of 0 can't be told from
+    the amount of a line of no units.
+    """
+    by_name = {column.column.name: column for column in columns}
+    if table.name != "order_lines" or "unit_price" not in by_name:
+        return columns
+    price = by_name["unit_price"]
+    exact = price.typed.removeprefix(_MINOR_HEAD).removesuffix(_MINOR_TAIL)
+    kept = TypedColumn(price.column, price.raw, exact, stored_name="unit_price")
+    if "amount" in by_name:
+        return tuple(kept if column is price else column for column in columns)
+    amount = table.column("amount")
+    quantity = f"try_cast({by_name['quantity'].typed} as decimal(14, 4))"
+    total = _minor(f"try_cast(try_cast({exact} as decimal(18, 6)) * {quantity} as {_EXACT})")
+    nothing = (
+        f"case when {price.raw} is not null and {by_name['quantity'].raw} is not null then {price.raw} end"
+    )
+    by_name |= {"unit_price": kept, "amount": TypedColumn(amount, nothing, total)}
+    return tuple(by_name[name] for name in table.column_names if name in by_name)
+
+
+_MINOR_HEAD, _MINOR_TAIL = "cast(round(", " * 100, 0) as bigint)"
+
+
+def _minor(exact: str) -> str:
+    """Hundredths of the currency, rounded half away from nought."""
+    return f"{_MINOR_HEAD}{exact}{_MINOR_TAIL}"
+
+
+def _exact(raw: str, sql_type: str, decimal: str) -> str:
+    """An exact decimal number; a comma is the decimal mark only where the configuration says so."""
+    if sql_type != "VARCHAR":
+        return f"try_cast({raw} as {_EXACT})"
+    text = f"replace({raw}, ',', '.')" if decimal == "," else raw
+    refused = f" and not contains({raw}, '.')" if decimal == "," else ""
+    return f"case when not contains({raw}, '_'){refused} then try_cast({text} as {_EXACT}) end"
+
+
+def _text(raw: str, sql_type: str) -> str:
+    if sql_type in ("DOUBLE", "FLOAT"):  # ids of files that once met a missing value: 17850.0
+        whole = f"try_cast(case when {raw} = trunc({raw}) then {raw} end as bigint)"
+        return f"coalesce(cast({whole} as varchar), cast({raw} as varchar))"
+    return raw if sql_type == "VARCHAR" else f"cast({raw} as varchar)"
+
+
+def _flag(raw: str) -> str:
+    word = f"lower(cast({raw} as varchar))"
+    true, false = (", ".join(f"'{text}'" for text in words) for words in (_TRUE, _FALSE))
+    return f"case when {word} in ({true}) then true when {word} in ({false}) then false end"

@@ -1,0 +1,243 @@
+"""Raw files: found, fingerprinted, and given to the engine under a name, whatever their number and format.
+
+Every file's header is read before any row is, so that a column that is missing from one file of many is an error
+and not a column of blanks, and a truncated or foreign file is named.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from segml.engine.duckdb import quoted
+from segml.errors import did_you_mean
+from segml.tables.checks import Violation
+from segml.tables.partition import file_sha256
+
+_SUFFIXES = {".csv": "csv", ".txt": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet"}
+_BLANKS = " "
+_NEVER_IN_TEXT = "\x1f"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the text files of a table are written."""
+
+    format: str = "auto"
+    delimiter: str = ","
+
+
+@dataclass
+class RawTable:
+    """Files under one name in the engine.
+
+    Attributes
+    ----------
+    relation : str
+        The view that reads them.
+    files : list of Path
+        The files, sorted.
+    types : dict of str to str
+        Columns that every file has, with their type in the engine.
+    """
+
+    relation: str
+    files: list[Path] = field(default_factory=list)
+    types: dict[str, str] = field(default_factory=dict)
+
+
+class UnreadableError(Exception):
+    """Carries the violations of one table's files."""
+
+    def __init__(self, *violations: Violation) -> None:
+        self.violations = list(violations)
+        super().__init__("; ".join(str(violation) for violation in violations))
+
+
+def find_files(table: str, patterns: Sequence[str], root: Path, layout: Layout) -> list[Path]:
+    """Return the files that paths, folders and globs name, sorted and once each.
+
+    Raises
+    ------
+    UnreadableError
+        A path that names nothing, or a folder without CSV or Parquet files.
+    """
+    found: set[Path] = set()
+    missing = []
+    for pattern in patterns:
+        matched = _matching(root / pattern, layout)
+        if not matched:
+            folder = (root / pattern).parent
+            near = (
+                did_you_mean(Path(pattern).name, [p.name for p in folder.iterdir()])
+                if folder.is_dir()
+                else ""
+            )
+            missing.append(Violation(f"no file at {pattern!r}{near}", table))
+        found.update(matched)
+    if missing:
+        raise UnreadableError(*missing)
+    return sorted(found)
+
+
+def _matching(path: Path, layout: Layout) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        inside = [file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _SUFFIXES]
+        return [file for file in inside if layout.format in ("auto", _format_of(file, layout))]
+    if any(mark in path.name for mark in "*?["):
+        return [file for file in path.parent.glob(path.name) if file.is_file()]
+    return []
+
+
+def _format_of(file: Path, layout: Layout) -> str:
+    return layout.format if layout.format != "auto" else _SUFFIXES.get(file.suffix.lower(), "csv")
+
+
+def fingerprints(files: Sequence[Path], root: Path) -> list[dict[str, Any]]:
+    """Return path (relative to the project folder where it can be), size and SHA-256 of each file."""
+    return [
+        {"file": shown_path(file, root), "bytes": file.stat().st_size, "sha256": file_sha256(file)}
+        for file in files
+    ]
+
+
+def shown_path(file: Path, root: Path) -> str:
+    """Return a path as the configuration would write it."""
+    try:
+        return file.resolve().relative_to(root.resolve(), walk_up=True).as_posix()  # type: ignore[call-arg]
+    except (TypeError, ValueError):
+        import os
+
+        return Path(os.path.relpath(file.resolve(), root.resolve())).as_posix()
+
+
+def register_files(
+    connection: Any, table: str, relation: str, files: list[Path], root: Path, layout: Layout
+) -> RawTable:
+    """Give the files of one table a name in the engine.
+
+    Raises
+    ------
+    UnreadableError
+        Files that are not what their format says, or whose times have a zone in one file and none in another.
+    """
+    headers: dict[tuple[Any, ...], list[Path]] = {}
+    violations: list[Violation] = []
+    zones: dict[str, set[bool]] = {}
+    for file in files:
+        form = _format_of(file, layout)
+        try:
+            names = _parquet_header(file, zones) if form == "parquet" else _csv_header(file, layout)
+            headers.setdefault((form, *names), []).append(file)
+        except (OSError, ValueError, csv.Error, StopIteration, pa.ArrowException) as error:
+            violations.append(Violation(f"{shown_path(file, root)} is {_reason(error, form)}", table))
+    mixed = [name for name, kinds in zones.items() if len(kinds) > 1]
+    violations += [
+        Violation("mixed time zones: some files have times with a zone, others without", table, name)
+        for name in mixed
+    ]
+    if violations:
+        raise UnreadableError(*violations)
+    return _create_view(connection, table, relation, files, headers, layout)
+
+
+def _create_view(
+    connection: Any,
+    table: str,
+    relation: str,
+    files: list[Path],
+    headers: dict[tuple[Any, ...], list[Path]],
+    layout: Layout,
+) -> RawTable:
+    parts = [_read_sql(form, names, group, layout) for (form, *names), group in headers.items()]
+    try:
+        connection.execute(f"create or replace temp view {relation} as {' union all by name '.join(parts)}")
+        described = connection.execute(f"describe {relation}").fetchall()
+    except duckdb.Error as error:
+        raise UnreadableError(Violation(f"not readable: {first_line(error)}", table)) from error
+    everywhere = set.intersection(*(set(names) for (_, *names) in headers))
+    types = {row[0]: row[1] for row in described if row[0] in everywhere}
+    return RawTable(relation, files, types)
+
+
+def _parquet_header(file: Path, zones: dict[str, set[bool]]) -> list[str]:
+    schema = pq.read_schema(file)
+    for column in schema:
+        if pa.types.is_timestamp(column.type):
+            zones.setdefault(column.name, set()).add(column.type.tz is not None)
+    return list(schema.names)
+
+
+def _csv_header(file: Path, layout: Layout) -> list[str]:
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        if layout.delimiter == _BLANKS:
+            names = stream.readline().split()
+        else:
+            names = [name.strip() for name in next(csv.reader(stream, delimiter=layout.delimiter))]
+    if not any(names):
+        raise ValueError("without a header")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"with the same column twice: {', '.join(twice)}")
+    return [name or f"column{place}" for place, name in enumerate(names, start=1)]
+
+
+def _reason(error: Exception, form: str) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start}"
+    if isinstance(error, pa.ArrowException):
+        return f"not a whole Parquet file: {first_line(error)}"
+    if isinstance(error, StopIteration):
+        return "empty: it has no header"
+    return f"not readable as {form}: {first_line(error)}"
+
+
+def _read_sql(form: str, names: Sequence[str], files: Sequence[Path], layout: Layout) -> str:
+    listed = ", ".join(quoted(str(file)) for file in files)
+    if form == "parquet":
+        return f"select * from read_parquet([{listed}], union_by_name = true)"
+    if layout.delimiter == _BLANKS:
+        return _read_blanks_sql(names, listed)
+    columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names)
+    return (
+        f"select * from read_csv([{listed}], auto_detect = false, header = true, columns = {{{columns}}},"
+        f" delim = {quoted(layout.delimiter)}, quote = '\"', escape = '\"', nullstr = '', strict_mode = true)"
+    )
+
+
+def _read_blanks_sql(names: Sequence[str], listed: str) -> str:
+    """Columns between runs of blanks: each line is read whole and cut; a line with other than that many is an error."""
+    cells = ", ".join(f"cells[{place}] as {identifier(name)}" for place, name in enumerate(names, start=1))
+    cut = r"regexp_split_to_array(trim(line, chr(9) || chr(13) || ' '), '\s+')"
+    return (
+        f"select {cells} from (select case when len({cut}) = {len(names)} then {cut}"
+        f" else error('a line has ' || len({cut}) || ' columns, not {len(names)}: ' || line) end as cells"
+        f" from read_csv([{listed}], auto_detect = false, header = true, columns = {{'line': 'VARCHAR'}},"
+        f" delim = '{_NEVER_IN_TEXT}', quote = '', escape = '', strict_mode = true)"
+        f" where trim(line, chr(9) || chr(13) || ' ') <> '')"
+    )
+
+
+def identifier(name: str) -> str:
+    """Return a quoted SQL name.
+
+    Examples
+    --------
+    >>> identifier('order "no"')
+    '"order ""no\"\""'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def first_line(error: Exception) -> str:
+    """Return the part of an engine's message that a person can use."""
+    return str(error).strip().splitlines()[0][:300]

@@ -1,0 +1,196 @@
+"""Raw files -> validated tables: the one way in.
+
+Steps, in order: find and fingerprint the files; read each table with canonical names and types; clean it; derive what
+was not given (orders from lines, customers from orders); check everything; write all tables beside the old ones and
+rename. Violations are gathered over all tables and reported at once; on any of them nothing is written. Rows are
+sorted by keys of their own, so neither the order of the files nor that of their rows changes an output byte.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from segml.config import Config
+from segml.engine.duckdb import DuckDBEngine
+from segml.sources.derive import Derivation
+from segml.sources.files import Layout, UnreadableError, find_files, fingerprints
+from segml.sources.packages import fetch_package
+from segml.sources.read import Reading
+from segml.tables.catalog import TABLES
+from segml.tables.checks import Violation, refuse, unknown_table
+from segml.tables.partition import content_sha256, file_sha256, read_manifest, write_manifest, writing
+
+Progress = Callable[[str], None]
+
+_FORM = 1  # raised when the validated tables change for the same inputs
+
+
+@dataclass(frozen=True)
+class TableCount:
+    """Rows of one table: in, out, and why the others are not there.
+
+    ``rows_in == rows_out + sum(reasons.values()) - added``, where `added` are rows that other tables gave (returns
+    from cancelled orders, customers who only have orders).
+    """
+
+    rows_in: int
+    rows_out: int
+    reasons: dict[str, int] = field(default_factory=dict)
+    added: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What ingestion did.
+
+    Attributes
+    ----------
+    base : str
+        The base.
+    folder : Path
+        Where the validated tables lie.
+    skipped : bool
+        True when inputs, configuration and versions are those of the tables already there.
+    tables : dict of str to TableCount
+        One entry a validated table.
+    unavailable : dict of str to str
+        Tables and columns (``table.column``) that are not there, each with the reason.
+    first_event, last_event : int
+        Times of the first and the last order, seconds on the base's wall clock.
+    """
+
+    base: str
+    folder: Path
+    skipped: bool
+    tables: dict[str, TableCount]
+    unavailable: dict[str, str]
+    first_event: int
+    last_event: int
+
+
+def ingest(config: Config, engine: DuckDBEngine, progress: Progress | None = None) -> IngestReport:
+    """Read, clean, check and write all tables of a base.
+
+    Parameters
+    ----------
+    config : Config
+        The base: its files, mappings and cleaning.
+    engine : DuckDBEngine
+        The embedded engine; whatever runs later may be another one.
+    progress : callable, optional
+        Called with one line of text for each step.
+
+    Returns
+    -------
+    IngestReport
+        Also when nothing had to be done.
+
+    Raises
+    ------
+    DataError
+        Every violation of every table at once; validated data of earlier runs are untouched.
+    OutputError
+        The data folder can't be written, or a data package can't be fetched.
+    """
+    say = progress or (lambda _: None)
+    if config.package:
+        fetch_package(config.package, config.root)
+    folder = config.data_path("validated")
+    files, inputs = _inputs(config)
+    identity = _identity(config, inputs)
+    old = read_manifest(folder)
+    if old and old.get("identity") == identity and _is_whole(folder, old):
+        say(f"{config.base}: inputs and configuration are unchanged")
+        return _report(config, folder, old, skipped=True)
+    with engine.connection.cursor() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        manifest = _ingest_tables(
+            config, connection, files, folder, {"identity": identity, "inputs": inputs}, say
+        )
+    return _report(config, folder, manifest, skipped=False)
+
+
+def _ingest_tables(
+    config: Config,
+    connection: duckdb.DuckDBPyConnection,
+    files: dict[str, list[Path]],
+    folder: Path,
+    manifest: dict[str, Any],
+    say: Progress,
+) -> dict[str, Any]:
+    reading = Reading(config, connection, say)
+    reading.read(files)
+    derivation = Derivation(config, connection, reading, say)
+    violations = reading.violations + derivation.derive()
+    refuse(violations, config.base)
+    with writing(folder) as temporary:
+        written = derivation.write(temporary)
+        manifest |= written | {
+            "outputs": {name: file_sha256(temporary / f"{name}.parquet") for name in written["tables"]}
+        }
+        write_manifest(temporary, manifest)
+    return manifest
+
+
+def _inputs(config: Config) -> tuple[dict[str, list[Path]], dict[str, list[dict[str, Any]]]]:
+    """Find the files of all tables; `table` and `table/name` (files of a query) are the keys."""
+    files: dict[str, list[Path]] = {}
+    violations: list[Violation] = []
+    for table, source in config.tables.items():
+        if table not in TABLES:
+            violations.append(unknown_table(table))
+            continue
+        layout = Layout(source.format, source.delimiter)
+        named = {table: source.files} | {f"{table}/{name}": also for name, also in source.also.items()}
+        for key, patterns in named.items():
+            try:
+                files[key] = find_files(table, patterns, config.root, layout)
+            except UnreadableError as error:
+                violations += error.violations
+    refuse(violations, config.base)
+    return files, {key: fingerprints(found, config.root) for key, found in sorted(files.items())}
+
+
+def _identity(config: Config, inputs: dict[str, Any]) -> dict[str, Any]:
+    """What makes two ingestions the same: inputs, the settings that ingestion reads, and versions."""
+    settings = config.model_dump(
+        mode="json", include={"base", "currency", "time_zone", "tables", "as_of", "cleaning"}
+    )
+    return {
+        "form": _FORM,
+        "inputs_sha256": content_sha256(inputs),
+        "configuration_sha256": content_sha256(settings),
+        "versions": {"segml": _segml_version(), "duckdb": duckdb.__version__},
+    }
+
+
+def _is_whole(folder: Path, manifest: dict[str, Any]) -> bool:
+    return all(
+        (folder / f"{name}.parquet").is_file() and file_sha256(folder / f"{name}.parquet") == digest
+        for name, digest in manifest.get("outputs", {}).items()
+    )
+
+
+def _report(config: Config, folder: Path, manifest: dict[str, Any], skipped: bool) -> IngestReport:
+    return IngestReport(
+        base=config.base,
+        folder=folder,
+        skipped=skipped,
+        tables={name: TableCount(**count) for name, count in manifest["tables"].items()},
+        unavailable=manifest["unavailable"],
+        first_event=manifest["first_event"],
+        last_event=manifest["last_event"],
+    )
+
+
+def _segml_version() -> str:
+    try:
+        return importlib.metadata.version("segml")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout
+        return "checkout"

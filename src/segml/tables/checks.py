@@ -1,0 +1,218 @@
+"""What a table may not hold, and one report of everything that it does.
+
+A rule is an SQL condition that is true for the rows that break it. All rules of a table are counted in one scan; only
+a rule that was broken is asked for its first rows. Values of personal columns are never shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from segml.errors import DataError, did_you_mean
+from segml.tables.catalog import TABLES
+from segml.tables.schema import Column, Table
+from segml.time_windows import Cutoff
+
+Fetch = Callable[[str], list[tuple[Any, ...]]]
+
+SHOWN_ROWS = 3
+EARLIEST, LATEST = Cutoff.parse("1850-01-01"), Cutoff.parse("2200-01-01")
+_FUTURE_IS_FINE = frozenset({"campaigns"})
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken rule: where, how often, and the first rows."""
+
+    rule: str
+    table: str
+    column: str = ""
+    count: int = 0
+    rows: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        place = f"{self.table}.{self.column}" if self.column else self.table
+        times = f" ({self.count:,} row{'s' if self.count != 1 else ''})" if self.count else ""
+        return "\n".join([f"{place}: {self.rule}{times}", *(f"      {row}" for row in self.rows)])
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition in SQL that holds for the rows that break the rule."""
+
+    text: str
+    column: str
+    condition: str
+    shown: tuple[str, ...]
+
+
+def refuse(violations: Sequence[Violation], where: str) -> None:
+    """Raise one DataError that lists all violations; none is no error.
+
+    Raises
+    ------
+    DataError
+        With every violation, in the order of the tables given.
+
+    Examples
+    --------
+    >>> refuse([], "shop")
+    >>> refuse([Violation("missing value", "orders", "order_id", 2, ("customer_id=7",))], "shop")
+    Traceback (most recent call last):
+    ...
+    segml.errors.DataError: shop: 1 violation, nothing was written
+      - orders.order_id: missing value (2 rows)
+          customer_id=7
+      Next step: correct the files or the mapping in the configuration; earlier validated data are untouched
+    """
+    if not violations:
+        return
+    listed = "\n".join(f"  - {violation}" for violation in violations)
+    plural = "s" if len(violations) != 1 else ""
+    raise DataError(
+        f"{where}: {len(violations)} violation{plural}, nothing was written\n{listed}",
+        "correct the files or the mapping in the configuration; earlier validated data are untouched",
+    )
+
+
+def check_names(table: str, given: Iterable[str], needed: Iterable[str]) -> list[Violation]:
+    """Check the canonical names a source maps: all are in the catalogue, and the needed ones are there.
+
+    Examples
+    --------
+    >>> [str(v) for v in check_names("orders", ["order_id", "custmer_id"], ["order_id"])]
+    ["orders.custmer_id: not a column of the catalogue (did you mean 'customer_id'?)"]
+    """
+    if table not in TABLES:
+        return [unknown_table(table)]
+    known, names = TABLES[table].column_names, list(given)
+    unknown = [
+        Violation(f"not a column of the catalogue{did_you_mean(name, known)}", table, name)
+        for name in names
+        if name not in known
+    ]
+    absent = [Violation("is not mapped", table, name) for name in needed if name not in names]
+    return unknown + absent
+
+
+def unknown_table(name: str) -> Violation:
+    """Return the violation of a table that the catalogue does not have."""
+    return Violation(f"not a table of the catalogue{did_you_mean(name, TABLES)}", name)
+
+
+def row_rules(table: Table, present: Iterable[str], as_of: Cutoff | None = None) -> list[Rule]:
+    """Return the rules of a validated table's rows, for the columns (stored names) that are present."""
+    stored = set(present)
+    shown = tuple(name for name in _key_columns(table) if name in stored)
+    rules = []
+    for column in table.columns:
+        if column.stored_name in stored:
+            rules += _column_rules(column, shown)
+            if column.name == table.time_column:
+                rules += _time_rules(table, column, shown, as_of)
+    return rules
+
+
+def check_rows(fetch: Fetch, relation: str, table: str, rules: Sequence[Rule]) -> list[Violation]:
+    """Count all rules in one scan of `relation`; return those that were broken, with their first rows."""
+    if not rules:
+        return []
+    counts = ", ".join(f"count(*) filter (where {rule.condition})" for rule in rules)
+    broken = zip(rules, fetch(f"select {counts} from {relation}")[0], strict=True)
+    return [
+        Violation(rule.text, table, rule.column, int(count), first_rows(fetch, relation, rule))
+        for rule, count in broken
+        if count
+    ]
+
+
+def first_rows(fetch: Fetch, relation: str, rule: Rule) -> tuple[str, ...]:
+    """Return the first rows that break a rule, as ``name=value`` texts."""
+    if not rule.shown:
+        return ()
+    names = ", ".join(rule.shown)
+    found = fetch(
+        f"select {names} from {relation} where {rule.condition} order by {names} limit {SHOWN_ROWS}"
+    )
+    return tuple(
+        ", ".join(f"{name}={value}" for name, value in zip(rule.shown, row, strict=True)) for row in found
+    )
+
+
+def check_unique(
+    fetch: Fetch, relation: str, table: str, key: Sequence[str], column: str = ""
+) -> list[Violation]:
+    """Check that no two rows of `relation` share the key; the count is of rows too many."""
+    names = ", ".join(key)
+    twice = f"select {names}, count(*) as copies from {relation} group by {names} having count(*) > 1"
+    count = fetch(f"select coalesce(sum(copies - 1), 0) from ({twice}) as twice")[0][0]
+    if not count:
+        return []
+    found = fetch(f"select {names}, copies from ({twice}) as twice order by {names} limit {SHOWN_ROWS}")
+    rows = tuple(
+        ", ".join(f"{name}={value}" for name, value in zip([*key, "copies"], row, strict=True))
+        for row in found
+    )
+    return [Violation("duplicate key", table, column or "+".join(key), int(count), rows)]
+
+
+def check_known(
+    fetch: Fetch, relation: str, table: str, column: str, others: str, rule: str
+) -> list[Violation]:
+    """Check that every value of `column` is in the same column of `others`."""
+    strangers = (
+        f"select {column}, count(*) as n from {relation} as r where {column} is not null"
+        f" and not exists (select 1 from {others} as o where o.{column} = r.{column}) group by {column}"
+    )
+    count = fetch(f"select coalesce(sum(n), 0) from ({strangers}) as strangers")[0][0]
+    if not count:
+        return []
+    found = fetch(f"select {column}, n from ({strangers}) as s order by {column} limit {SHOWN_ROWS}")
+    rows = tuple(f"{column}={value}, rows={n}" for value, n in found)
+    return [Violation(rule, table, column, int(count), rows)]
+
+
+def _key_columns(table: Table) -> tuple[str, ...]:
+    names = [*table.key, "order_id", "customer_id"]
+    return tuple(dict.fromkeys(name for name in names if name in table.column_names))
+
+
+def _column_rules(column: Column, keys: tuple[str, ...]) -> list[Rule]:
+    name = column.stored_name
+    shown = tuple(dict.fromkeys([*keys, *([] if column.personal else [name])]))
+    scale = 100 if column.type == "money" else 1
+    rules = []
+    if column.required:
+        rules.append(Rule("missing value", column.name, f"{name} is null", shown))
+    if column.minimum is not None:
+        text = "negative money" if column.type == "money" and column.minimum == 0 else ""
+        rules.append(
+            Rule(
+                text or f"below {column.minimum:g}",
+                column.name,
+                f"{name} < {column.minimum * scale:g}",
+                shown,
+            )
+        )
+    if column.maximum is not None:
+        rules.append(
+            Rule(f"above {column.maximum:g}", column.name, f"{name} > {column.maximum * scale:g}", shown)
+        )
+    if column.allowed:
+        listed = ", ".join(f"'{value}'" for value in column.allowed)
+        text = f"not one of {', '.join(column.allowed)}"
+        rules.append(Rule(text, column.name, f"{name} not in ({listed})", shown))
+    if column.type in ("time", "date"):
+        factor = 86_400 if column.type == "time" else 1
+        outside = f"({name} < {EARLIEST.day * factor} or {name} >= {LATEST.day * factor})"
+        rules.append(Rule(f"not between {EARLIEST} and {LATEST}", column.name, outside, shown))
+    return rules
+
+
+def _time_rules(table: Table, column: Column, keys: tuple[str, ...], as_of: Cutoff | None) -> list[Rule]:
+    if as_of is None or table.name in _FUTURE_IS_FINE:
+        return []
+    condition = f"{column.name} >= {as_of.seconds}"
+    return [Rule(f"in the future: at or after as_of {as_of}", column.name, condition, (*keys, column.name))]
