@@ -77,15 +77,17 @@ def _replace(temporary: Path, folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Finish what a killed run left: restore a partition that was moved away, remove half-written ones."""
-    if not folder.is_dir():
-        return
-    for old in folder.rglob(f"{_BESIDE}*-old-*"):
+    """Finish what a killed run left in or beside `folder`: restore what was moved away, remove what is half written.
+
+    Call it with the base's lock held: what lies beside then belongs to nobody.
+    """
+    beside = list(folder.parent.glob(f"{_BESIDE}{folder.name}-*")) + list(folder.rglob(f"{_BESIDE}*"))
+    for old in beside:
         place = old.with_name(old.name.removeprefix(_BESIDE).rpartition("-old-")[0])
-        if old.exists() and not place.exists():
+        if "-old-" in old.name and old.exists() and not place.exists():
             old.rename(place)
-    for beside in folder.rglob(f"{_BESIDE}*"):
-        shutil.rmtree(beside, ignore_errors=True)
+    for left in beside:
+        shutil.rmtree(left, ignore_errors=True)
 
 
 @contextlib.contextmanager

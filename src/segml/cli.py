@@ -1,0 +1,153 @@
+"""The command line: parse, load the configuration, call a pipeline, print what came out.
+
+`segml --help` must stay instant, so pipelines are imported by the command that runs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segml import __version__
+from segml.errors import SegmlError
+
+if TYPE_CHECKING:
+    from segml.pipelines.narration import Narrator
+
+_EPILOG = """\
+one base from its files to its lists:
+  segml run configs/completejourney.yaml
+the same, a step at a time:
+  segml data CONFIG     fetch, read, clean and check the tables
+  segml check CONFIG    is there enough data for each model?
+  segml train CONFIG    features, models, gate, registry
+  segml score CONFIG    champions -> scores and tags
+  segml lists CONFIG    scores -> campaign lists with holdouts
+  segml measure CONFIG  what past lists earned against their holdouts
+  segml report CONFIG   one HTML page over the last run
+
+any setting can be replaced for one call:
+  segml run configs/online_retail.yaml --set tables.order_lines.files=/data/retail.parquet
+
+exit codes: 0 done, 1 other, 2 configuration, 3 data, 4 not enough data, 5 model, 6 output, 7 busy, 8 engine,
+130 interrupted
+"""
+
+_COMMANDS = {
+    "run": "everything: data, train, score, lists, report",
+    "data": "fetch, read, clean and check the tables",
+    "check": "tell for each model whether there is enough data",
+    "train": "features, models, gate, registry",
+    "score": "champions -> scores and tags",
+    "lists": "scores -> campaign lists with holdouts",
+    "measure": "what past lists earned against their holdouts",
+    "report": "one HTML page over the last run",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; every command takes a configuration and overrides."""
+    parser = argparse.ArgumentParser(
+        prog="segml",
+        description="Customer segments, dormancy, churn and lifetime value, and the campaign lists they are for.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"segml {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in _COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument(
+            "config", metavar="CONFIG", help="a base's configuration, such as configs/cdnow.yaml"
+        )
+        command.add_argument(
+            "--set",
+            dest="overrides",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="replace one setting",
+        )
+        command.add_argument(
+            "--as-of", default="", metavar="DATE", help="score as of this day instead of the last"
+        )
+        command.add_argument("--quiet", action="store_true", help="print results only, no progress")
+    shop = commands.add_parser(
+        "shop", help="write a synthetic shop with known truth", description="write a shop"
+    )
+    shop.add_argument("folder", help="where the tables go, such as data/raw/synthetic")
+    shop.add_argument("--customers", type=int, default=5_000, help="how many (default: 5000)")
+    shop.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = build_parser().parse_args(arguments)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        if options.command == "shop":
+            return _write_shop(options)
+        return _run(options)
+    except SegmlError as error:
+        _complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _complain("interrupted; what was finished before is kept, nothing half-written remains")
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from segml import terminal
+    from segml.config import load_config
+    from segml.pipelines.narration import Silent
+    from segml.tables.partition import run_lock, sweep
+
+    overrides = list(options.overrides) + ([f"as_of='{options.as_of}'"] if options.as_of else [])
+    config = load_config(options.config, overrides)
+    console = Console(highlight=False)
+    narrator: Narrator = Silent() if options.quiet else terminal.RichNarrator(console)
+    with run_lock(config.path(config.data_folder, "locks", config.base)):
+        for stage in ("validated", "features", "scores", "tags", "lists", "measured", "reports"):
+            sweep(config.data_path(stage))
+        pipeline = importlib.import_module(f"segml.pipelines.{options.command}")
+        outcome = getattr(pipeline, options.command)(config, narrator)
+    console.print(getattr(terminal, f"{options.command}_screen")(outcome))
+    return 0
+
+
+def _write_shop(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from segml.sources.synthetic import SyntheticShop, write_shop
+
+    written = write_shop(
+        SyntheticShop(n_customers=options.customers, seed=options.seed), Path(options.folder)
+    )
+    Console().print(f"{len(written)} tables of {options.customers:,} customers in {options.folder}")
+    return 0
+
+
+def _complain(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(f"[bold red]segml:[/] {_escaped(text)}", soft_wrap=True)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
