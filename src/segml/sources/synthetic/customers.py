@@ -100,7 +100,10 @@ def draw_traits(rhythm: Rhythm, block: int) -> Traits:
     rng = generator(shop.seed, block, "latent")
     shares = cumulative_rows(np.array([[s.share for s in shop.segments]]))
     segment = draw_from_rows(shares, np.zeros(size, dtype=np.int64), rng.random(size))
-    second = (rng.random(size) < shop.duplicate_share) & (np.arange(size) % 2 == 1)
+    chance = np.where(
+        np.arange(size) % 2 == 1, 2 * shop.duplicate_share, 0.0
+    )  # never two second accounts in a row
+    second = rng.random(size) < chance
     segment = np.where(second, np.roll(segment, 1), segment)  # one person, one temperament
     prospect = rng.random(size) < shop.prospect_share
 
