@@ -30,7 +30,7 @@ _PUBLIC = {
     "write_shop": "segml.sources.synthetic",
     "plots": "segml.evaluation.gallery",
 }
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:

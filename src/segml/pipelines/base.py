@@ -1,0 +1,71 @@
+"""What every command starts from: validated tables in an engine, and the base's first and last day."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from segml.config import Config
+from segml.engine import Engine, open_engine
+from segml.engine.duckdb import DuckDBEngine
+from segml.errors import ConfigurationError
+from segml.features.snapshot import register_tables
+from segml.pipelines.narration import Narrator
+from segml.sources.ingest import IngestReport, ingest
+from segml.time_windows import SECONDS_PER_DAY, Cutoff
+
+
+@dataclass(frozen=True)
+class OpenBase:
+    """Validated tables, registered in a running engine.
+
+    Attributes
+    ----------
+    report : IngestReport
+        What ingestion found and left out.
+    data_hash : str
+        Hash of everything the validated tables were made from.
+    """
+
+    config: Config
+    engine: Engine
+    report: IngestReport
+    data_hash: str
+
+    @property
+    def first_day(self) -> Cutoff:
+        """Midnight before the first order."""
+        return Cutoff(self.report.first_event // SECONDS_PER_DAY)
+
+    @property
+    def observed_until(self) -> Cutoff:
+        """First midnight after the last order."""
+        return Cutoff.after(self.report.last_event)
+
+    @property
+    def as_of(self) -> Cutoff:
+        """The day that is scored."""
+        if not self.config.as_of:
+            return self.observed_until
+        as_of = Cutoff.parse(self.config.as_of)
+        if not self.first_day < as_of:
+            raise ConfigurationError(f"as_of {as_of} has no history: the first order is on {self.first_day}")
+        return as_of
+
+    @property
+    def known_until(self) -> Cutoff:
+        """How far labels may look: the data's end or the day scored, whichever is first."""
+        return min(self.observed_until, self.as_of)
+
+
+@contextlib.contextmanager
+def open_base(config: Config, narrator: Narrator) -> Iterator[OpenBase]:
+    """Fetch, read, clean and check the tables (or find them unchanged) and register them in the engine."""
+    with narrator.step("data") as tell:
+        with DuckDBEngine(memory=config.memory, threads=config.scoring.threads) as reader:
+            report = ingest(config, reader, tell)
+        tell(", ".join(f"{count.rows_out:,} {name}" for name, count in report.tables.items()))
+    with open_engine(config.engine, config.root, config.memory, config.scoring.threads) as engine:
+        register_tables(engine, report.folder)
+        yield OpenBase(config, engine, report, report.data_hash)
