@@ -1,0 +1,245 @@
+"""The return curve: estimator contract, planted truth, no contradiction, order, JSON, bad input."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from segml.errors import ConfigurationError, DataError, ModelError, NotEnoughDataError
+from segml.evaluation.metrics import auc_score, expected_calibration_error
+from segml.models.baselines import LastPeriodAgain, RecencyRule
+from segml.models.boosting import QuantileTable, monotone_directions
+from segml.models.log_linear import LogLogistic
+from segml.models.returning import SILENCE_DIRECTIONS, ReturnClassifier, ReturnCurve, ReturnTask
+
+
+@parametrize_with_checks([ReturnClassifier(rounds=20)])
+def test_scikit_learn_estimator_contract(estimator, check):
+    check(estimator)
+
+
+def planted_base(customers: int = 1500, seed: int = 5) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+    """Poisson buyers who may have left: P(silent) is known for each."""
+    rng = np.random.default_rng(seed)
+    rate = rng.gamma(1.2, 0.02, customers) + 0.002
+    recency = rng.exponential(1 / (rate + 0.01))
+    age = recency + rng.exponential(150, customers)
+    orders = 1 + rng.poisson(rate * (age - recency))
+    gap = np.where(orders > 1, (age - recency) / np.maximum(orders - 1, 1), np.nan)
+    features = pd.DataFrame(
+        {
+            "recency_days": recency,
+            "age_days": age,
+            "repeat_orders": orders - 1.0,
+            "orders_total": orders * 1.0,
+            "orders_90d": rng.poisson(rate * 90) * 1.0,
+            "gap_mean_days": gap,
+            "noise": rng.normal(size=customers),
+        },
+        index=pd.Index([f"c{i:05d}" for i in range(customers)], name="customer_id"),
+    )
+    left = expit(0.03 * (recency - 60))
+    truth = {h: left + (1 - left) * np.exp(-rate * h) for h in (30, 90)}
+    wait = np.where(rng.random(customers) < left, np.inf, rng.exponential(1 / rate))
+    labels = pd.DataFrame({f"silent_next_{h}d": (wait > h) * 1.0 for h in truth}, index=features.index)
+    return features, labels, pd.Series(truth[90], index=features.index)
+
+
+@pytest.fixture(scope="module")
+def base() -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+    return planted_base()
+
+
+@pytest.fixture(scope="module")
+def curve(base) -> ReturnCurve:
+    later = planted_base(800, seed=6)
+    return ReturnCurve((90, 30), rounds=80).fit(base[0], base[1], calibration=later[:2])
+
+
+def test_r30_the_curve_beats_recency_and_comes_near_the_known_truth(curve):
+    features, labels, truth = planted_base(3000, seed=8)
+    p, y = curve.predict_curve(features)["silent_probability_90d"], labels["silent_next_90d"]
+    assert auc_score(y, p) > auc_score(y, features["recency_days"]) + 0.01
+    assert auc_score(y, p) > auc_score(y, truth) - 0.04  # the truth knows each one's rate
+    assert expected_calibration_error(y, p) < 0.04
+
+
+def test_r30_silent_for_longer_is_never_likelier(curve, base):
+    frame = curve.predict_curve(base[0])
+    assert (frame["silent_probability_30d"] >= frame["silent_probability_90d"]).all()
+    assert frame.to_numpy().min() >= 0
+    assert frame.to_numpy().max() <= 1
+
+
+def test_probability_rises_with_recency_for_every_customer(base):
+    features, labels, _ = base
+    model = ReturnClassifier(rounds=60, blend_weight=1.0).fit(features, labels["silent_next_90d"])
+    later = features.assign(recency_days=features["recency_days"] + 30)
+    assert (model.predict_proba(later)[:, 1] >= model.predict_proba(features)[:, 1] - 1e-12).all()
+
+
+def test_row_order_changes_no_bit(base):
+    features, labels, _ = base
+    shuffled = features.sample(frac=1, random_state=3)
+    one = ReturnCurve((30,), rounds=30).fit(features, labels).predict_curve(features)
+    two = ReturnCurve((30,), rounds=30).fit(shuffled, labels.loc[shuffled.index]).predict_curve(features)
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def test_scoring_one_customer_alone_equals_scoring_the_base(curve, base):
+    features = base[0]
+    alone = curve.predict_curve(features.iloc[[17]])
+    pd.testing.assert_frame_equal(alone, curve.predict_curve(features).iloc[[17]], check_exact=True)
+
+
+def test_r41_contributions_sum_to_the_log_odds(curve, base):
+    features = base[0]
+    parts = curve.contributions(features, 90)
+    expected = curve.models_[90].decision_function(features[curve.feature_names_in_])
+    assert np.abs(parts.sum(axis=1).to_numpy() - expected).max() < 1e-9
+    assert np.abs(parts.drop(columns="base_value").mean()).max() < 1
+
+
+def test_json_round_trip_predicts_the_same_bits(curve, base):
+    task = ReturnTask("dormancy", 30, curve)
+    again = ReturnTask.from_dict(json.loads(json.dumps(task.to_dict())))
+    pd.testing.assert_frame_equal(again.score(base[0]), task.score(base[0]), check_exact=True)
+    pd.testing.assert_frame_equal(again.contributions(base[0]), task.contributions(base[0]), check_exact=True)
+    assert list(task.score(base[0]).columns) == ["dormancy_probability"]
+    assert again.feature_names_in_ == task.feature_names_in_
+
+
+def test_prospects_get_no_probability(curve, base):
+    people = base[0].iloc[:3].copy()
+    people.iloc[0] = np.nan
+    people.loc[people.index[0], "orders_total"] = 0.0
+    scores = curve.predict_curve(people)
+    assert scores.iloc[0].isna().all()
+    assert scores.iloc[1:].notna().all().all()
+
+
+def test_many_cutoffs_and_unclosed_windows_are_learned_from_what_is_closed(base):
+    features, labels, _ = base
+    stacked = pd.concat({"2020-01-01": features, "2020-02-01": features}, names=["cutoff"])
+    both = pd.concat({"2020-01-01": labels, "2020-02-01": labels}, names=["cutoff"])
+    both.loc["2020-02-01", "silent_next_90d"] = np.nan
+    curve = ReturnCurve((30, 90), rounds=10).fit(stacked, both, calibration=(stacked, both * np.nan))
+    assert curve.predict_curve(features).notna().all().all()
+    assert sum("no calibration cutoff has a closed label window" in note for note in curve.notes_) == 2
+
+
+def test_constant_label_is_refused_with_its_counts(base):
+    features, labels, _ = base
+    with pytest.raises(NotEnoughDataError, match="silent_next_30d has 0 silent and 1500 returning"):
+        ReturnCurve((30,)).fit(features, labels * 0.0)
+
+
+def test_one_class_in_the_calibration_rows_leaves_the_blend_and_says_so(base):
+    features, labels, _ = base
+    curve = ReturnCurve((30,), rounds=10).fit(features, labels, calibration=(features, labels * 0.0))
+    assert curve.models_[30].platt_.slope == 1.0
+    assert "0 of 1500 have the rarer outcome" in curve.notes_[0]
+
+
+def test_all_missing_columns_are_ignored_and_told(base):
+    features, labels, _ = base
+    curve = ReturnCurve((30,), rounds=10).fit(features.assign(returned_share=np.nan), labels)
+    assert "returned_share" not in curve.feature_names_in_
+    assert "returned_share" in curve.notes_[0]
+
+
+def test_missing_columns_are_refused_all_at_once_with_the_nearest_name(curve, base):
+    renamed = base[0].rename(columns={"recency_days": "recency_day", "age_days": "age_day"})
+    with pytest.raises(ModelError, match=r"'recency_days' \(did you mean 'recency_day'\?\), 'age_days'"):
+        curve.predict_curve(renamed)
+
+
+def test_mismatched_rows_and_absent_labels_are_refused(base):
+    features, labels, _ = base
+    with pytest.raises(DataError, match="not the same customers"):
+        ReturnCurve((30,)).fit(features.iloc[1:], labels)
+    with pytest.raises(DataError, match="silent_next_60d"):
+        ReturnCurve((60,)).fit(features, labels)
+
+
+def test_a_task_off_the_curve_is_refused(curve):
+    with pytest.raises(ConfigurationError, match="at 60 days"):
+        ReturnTask("churn", 60, curve)
+
+
+def test_refit_uses_the_calibration_rows_too(base):
+    features, labels, _ = base
+    y = labels["silent_next_90d"].to_numpy()
+    half = slice(0, 750), slice(750, None)
+    kwargs = {"rounds": 20, "refit": True}
+    refitted = ReturnClassifier(**kwargs).fit(
+        features.iloc[half[0]], y[half[0]], calibration=(features.iloc[half[1]], y[half[1]])
+    )
+    whole = ReturnClassifier(rounds=20).fit(features, y)
+    np.testing.assert_array_equal(
+        refitted.logistic_.log_odds(features.to_numpy()[:9]),
+        whole.logistic_.log_odds(features.to_numpy()[:9]),
+    )
+
+
+def test_log_logistic_recovers_planted_coefficients():
+    rng = np.random.default_rng(2)
+    x = np.expm1(np.abs(rng.normal(2, 1, (40000, 2))))
+    y = (rng.random(40000) < expit(-1 + 0.8 * np.log1p(x[:, 0]) - 0.4 * np.log1p(x[:, 1]))).astype(float)
+    model = LogLogistic([0, 1]).fit(x, y)
+    np.testing.assert_allclose(model.coef_ / model.scale_, [0.8, -0.4], atol=0.05)
+
+
+def test_a_missing_value_has_its_own_weight():
+    rng = np.random.default_rng(2)
+    x = rng.exponential(5, (4000, 1))
+    gone = rng.random(4000) < 0.3
+    y = (rng.random(4000) < np.where(gone, 0.9, 0.1)).astype(float)
+    x[gone] = np.nan
+    odds = LogLogistic([0]).fit(x, y).log_odds(np.array([[np.nan], [5.0]]))
+    np.testing.assert_allclose(expit(odds), [0.9, 0.1], atol=0.03)
+
+
+def test_standings_share_ties_and_rise():
+    x = np.r_[np.zeros(60), np.arange(1, 41)].reshape(-1, 1)
+    standing = QuantileTable.learn(x).standing(x)[:, 0]
+    assert len(set(standing[:60])) == 1
+    assert (np.diff(standing) >= 0).all()
+    assert standing[0] == pytest.approx(0.3, abs=0.03)
+
+
+def test_default_directions_cover_the_contract_names():
+    names = [
+        "recency_days",
+        "gap_ratio",
+        "orders_30d",
+        "spend_365d",
+        "orders_total",
+        "orders_trend_30d",
+        "age_days",
+    ]
+    assert monotone_directions(names, SILENCE_DIRECTIONS) == [1, 1, -1, -1, -1, 0, 0]
+
+
+def test_recency_rule_is_a_rising_probability_and_round_trips(base):
+    features, labels, _ = base
+    rule = RecencyRule("silent_next_90d").fit(features, labels)
+    days = pd.DataFrame({"recency_days": np.arange(0.0, 400.0)})
+    p = rule.predict(days)
+    assert (np.diff(p) >= 0).all()
+    assert rule.predict(features).mean() == pytest.approx(labels["silent_next_90d"].mean(), abs=1e-6)
+    again = RecencyRule.from_dict(json.loads(json.dumps(rule.to_dict())))
+    np.testing.assert_array_equal(again.predict(days), p)
+
+
+def test_last_period_again_scales_the_nearest_window():
+    frame = pd.DataFrame({"spend_30d": [10.0, 0.0], "spend_90d": [30.0, 9.0]})
+    assert LastPeriodAgain(60).predict(frame).tolist() == [20.0, 6.0]
+    assert LastPeriodAgain(30).predict(frame).tolist() == [10.0, 0.0]
+    with pytest.raises(ModelError, match="spend"):
+        LastPeriodAgain(30).predict(pd.DataFrame({"x": [1.0]}))
