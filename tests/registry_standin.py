@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segml.registry.fingerprint import feature_contract
 from segml.registry.model_types import register_model_type
 
 FEATURES = ["recency_days", "orders_90d"]
+CONTRACT = feature_contract(FEATURES)
+METADATA = {"cutoff": "2017-11-06", "feature_contract": CONTRACT, "horizon_days": 56}
 
 
 class StandIn:
@@ -47,6 +50,18 @@ def features(rows: int = 12) -> pd.DataFrame:
     )
     frame.loc["c003", "orders_90d"] = np.nan
     return frame
+
+
+def register(store, mark, model=None, example=None):
+    model = model or StandIn().fit(features())
+    example = features() if example is None else example
+    with (
+        store.training_run("shop", "2017-11-06", {"who": "test"}, {"churn": {"rounds": 200}}) as run,
+        run.model_run("churn", {"rounds": 200}) as model_run,
+    ):
+        return model_run.register(
+            model, example, model.score(features()), mark, "# card\n", METADATA
+        ), model_run.run_id
 
 
 register_model_type("StandIn", "registry_standin:StandIn")

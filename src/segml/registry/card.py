@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from segml.registry.gate import Decision, Rival
+from segml.evaluation.comparison import PairedDifference
+from segml.registry.gate import BASELINE, CHAMPION, Decision, better_by
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class CardFacts:
     metrics : mapping of str to (float, float, float) or float
         Value alone, or value with the ends of its interval.
     gate_metric : str
-    baseline, champion : Rival, optional
+    baseline, champion : PairedDifference, optional
+        This model first.
     features : mapping of str to str
         Column to its meaning.
     limits : sequence of str
@@ -57,8 +59,8 @@ class CardFacts:
     features: Mapping[str, str]
     fingerprint: str
     feature_contract: str
-    baseline: Rival | None = None
-    champion: Rival | None = None
+    baseline: PairedDifference | None = None
+    champion: PairedDifference | None = None
     limits: Sequence[str] = field(default_factory=tuple)
     decision: Decision | None = None
 
@@ -112,22 +114,16 @@ def _metrics(facts: CardFacts) -> str:
 
 
 def _rivals(facts: CardFacts) -> str:
-    rivals = [("naive baseline", facts.baseline), ("champion", facts.champion)]
-    rows = [
-        (
-            name,
-            _number(rival.score),
-            _number(rival.difference),
-            f"{_number(rival.low)} to {_number(rival.high)}",
-        )
-        for name, rival in rivals
-        if rival is not None
-    ]
+    rows = []
+    for name, rival in ((BASELINE, facts.baseline), (CHAMPION, facts.champion)):
+        if rival is not None:
+            gain, low, high = better_by(rival)
+            rows.append((name, _number(rival.second), _number(gain), f"{_number(low)} to {_number(high)}"))
     if not rows:
         return ""
     title = f"## Against the others, {facts.gate_metric}"
-    note = "Same customers, same window; a positive difference is better."
-    return f"{title}\n\n{note}\n\n" + _table(("rival", "its value", "difference", "interval"), rows)
+    note = "Same customers, same window."
+    return f"{title}\n\n{note}\n\n" + _table(("rival", "its value", "better by", "interval"), rows)
 
 
 def _decision(facts: CardFacts) -> str:

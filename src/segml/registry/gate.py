@@ -1,10 +1,10 @@
 """The gate: a model is promoted only when it earned it, and a refusal is a sentence with the numbers.
 
-Everything here is a pure decision over numbers measured elsewhere, on the same later window and the same
-customers. The difference to the naive baseline must lie above zero with its whole paired bootstrap interval;
-against the champion the difference itself must not fall below a tolerance. The interval is not asked of the
-champion: on a small base it would let through a model that is clearly worse, only because nothing can be
-shown to be worse there.
+Everything here is a pure decision over comparisons made elsewhere (`segml.evaluation.comparison`), on the same
+later window and the same customers. The difference to the naive baseline must lie above zero with its whole
+paired bootstrap interval; against the champion the difference itself must not fall below a tolerance. The
+interval is not asked of the champion: on a small base it would let through a model that is clearly worse, only
+because nothing can be shown to be worse there.
 """
 
 from __future__ import annotations
@@ -14,41 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from segml.errors import ModelError
+from segml.evaluation.comparison import PairedDifference, grade
+from segml.evaluation.metrics import LOWER_IS_BETTER
 
-GRADES = ("A", "B", "C", "D")
-
-
-@dataclass(frozen=True)
-class Rival:
-    """What the challenger was compared with, on the same rows.
-
-    Attributes
-    ----------
-    score : float
-        The rival's own metric.
-    difference : float
-        By how much the challenger is better, in the metric's unit: positive is better, also for a loss, where it is the
-        rival's loss minus the challenger's.
-    low, high : float
-        Ends of the paired bootstrap interval of the difference.
-    """
-
-    score: float
-    difference: float
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        numbers = (self.score, self.difference, self.low, self.high)
-        if (
-            not all(math.isfinite(number) for number in numbers)
-            or not self.low <= self.difference <= self.high
-        ):
-            raise ModelError(
-                f"a comparison needs finite numbers and low <= difference <= high, got score {self.score}, "
-                f"difference {self.difference}, interval {self.low} to {self.high}",
-                "compare on a window with more customers",
-            )
+BASELINE, CHAMPION = "naive baseline", "champion"
 
 
 @dataclass(frozen=True)
@@ -58,23 +27,19 @@ class GateRules:
     Attributes
     ----------
     metric : str
-        Name of the metric the comparison is about.
-    higher_is_better : bool
-        False for a loss or an error.
+        The metric that decides; of both comparisons.
     tolerance : float
         By how much the challenger may be worse than the champion, as a share of the champion's metric.
-    good_gain : float
-        Gain over the baseline, as a share of the baseline's metric (of its distance to `perfect` when that is given),
-        from which the grade is A; half of it gives B.
-    perfect : float, optional
-        The best value the metric can take, 1.0 for AUC.
+    calibration_metric : str
+        Which of the challenger's metrics is its calibration error; it decides between the grades A and B.
+    calibration_tolerance : float
+        Largest calibration error of an A.
     """
 
     metric: str
-    higher_is_better: bool = True
     tolerance: float = 0.01
-    good_gain: float = 0.10
-    perfect: float | None = None
+    calibration_metric: str = "calibration_error"
+    calibration_tolerance: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -88,8 +53,8 @@ class Decision:
 
 def decide(
     challenger_metrics: Mapping[str, float],
-    baseline: Rival,
-    champion: Rival | None,
+    baseline: PairedDifference,
+    champion: PairedDifference | None,
     rules: GateRules,
 ) -> Decision:
     """Decide whether a challenger is promoted.
@@ -98,76 +63,99 @@ def decide(
     ----------
     challenger_metrics : mapping of str to float
         The challenger's metrics on the later window; must hold ``rules.metric``.
-    baseline : Rival
-        The naive baseline on the same rows.
-    champion : Rival or None
-        The champion on the same rows; None when there is none yet.
+    baseline : PairedDifference
+        Challenger first, naive baseline second.
+    champion : PairedDifference or None
+        Challenger first, champion second; None when there is no champion yet.
     rules : GateRules
 
     Returns
     -------
     Decision
-        Grade A (far better than the baseline) to C (better), D for a model that does not beat it. `reasons` holds every
-        refusal; for a promoted model, what it won by.
+        Grade as `segml.evaluation.comparison.grade` gives it. `reasons` holds every refusal; for a promoted
+        model, what it won by.
 
     Raises
     ------
     ModelError
-        When the metric is missing or not finite, or a difference contradicts the two metrics it is of.
+        When the metric is missing, a number is not finite, or a comparison is of another metric or model.
 
     Examples
     --------
-    >>> rules = GateRules("auc", perfect=1.0)
-    >>> decision = decide({"auc": 0.75}, Rival(0.74, 0.01, -0.004, 0.024), None, rules)
+    >>> close = PairedDifference("auc", 0.75, 0.74, 0.01, -0.004, 0.024, 0.95, 1000)
+    >>> decision = decide({"auc": 0.75}, close, None, GateRules("auc"))
     >>> decision.promoted, decision.grade
-    (False, 'D')
+    (False, 'C')
     >>> print(decision.reasons[0])
-    auc is 0.75 against 0.74 of the naive baseline: the difference 0.01 (interval -0.004 to 0.024) is not above 0
+    auc is 0.75 against 0.74 of the naive baseline: better by 0.01 (95 % interval -0.004 to 0.024), not surely above 0
     """
     own = challenger_metrics.get(rules.metric, math.nan)
     if not math.isfinite(own):
         raise ModelError(
-            f"the gate is about {rules.metric}, and the challenger's is {own}", "measure it on a later window"
+            f"the gate is about {rules.metric}, and the challenger's is {own}", "measure it first"
         )
-    _check_direction(own, baseline, rules, "naive baseline")
-    beats = baseline.low > 0
-    reasons = [] if beats else [_sentence(own, baseline, rules, "naive baseline") + " is not above 0"]
-    if champion is not None:
-        _check_direction(own, champion, rules, "champion")
-        allowed = rules.tolerance * abs(champion.score)
-        if champion.difference < -allowed:
-            reasons.append(
-                _sentence(own, champion, rules, "champion") + f" is worse than the {allowed:.4g} tolerated"
-            )
-    promoted = not reasons
-    if promoted:
-        rivals = [("naive baseline", baseline)] + ([("champion", champion)] if champion else [])
-        reasons = [_sentence(own, rival, rules, name) + " passes" for name, rival in rivals]
-    return Decision(promoted, _grade(baseline, rules) if beats else "D", reasons)
+    rivals = {BASELINE: baseline} | ({CHAMPION: champion} if champion is not None else {})
+    for name, rival in rivals.items():
+        _check_comparison(own, rival, rules, name)
+    reasons = _refusals(rivals, rules)
+    letter = grade(
+        baseline, challenger_metrics.get(rules.calibration_metric), tolerance=rules.calibration_tolerance
+    ).letter
+    if reasons:
+        return Decision(False, letter, reasons)
+    return Decision(True, letter, [describe(rival, name) for name, rival in rivals.items()])
 
 
-def _sentence(own: float, rival: Rival, rules: GateRules, name: str) -> str:
+def better_by(comparison: PairedDifference) -> tuple[float, float, float]:
+    """Return the difference and the ends of its interval, turned so that positive is better for the first.
+
+    Examples
+    --------
+    >>> better_by(PairedDifference("brier", 0.15, 0.20, -0.05, -0.07, -0.03, 0.95, 1000))
+    (0.05, 0.03, 0.07)
+    """
+    if comparison.metric in LOWER_IS_BETTER:
+        return -comparison.difference, -comparison.high, -comparison.low
+    return comparison.difference, comparison.low, comparison.high
+
+
+def describe(comparison: PairedDifference, rival: str) -> str:
+    """Return the comparison in words, with its numbers."""
+    gain, low, high = better_by(comparison)
+    word = "better" if gain >= 0 else "worse"
     return (
-        f"{rules.metric} is {own:.4g} against {rival.score:.4g} of the {name}: the difference {rival.difference:.4g} "
-        f"(interval {rival.low:.4g} to {rival.high:.4g})"
+        f"{comparison.metric} is {comparison.first:.4g} against {comparison.second:.4g} of the {rival}: "
+        f"{word} by {abs(gain):.4g} ({comparison.level * 100:g} % interval {low:.4g} to {high:.4g})"
     )
 
 
-def _check_direction(own: float, rival: Rival, rules: GateRules, name: str) -> None:
-    expected = own - rival.score if rules.higher_is_better else rival.score - own
-    if not math.isclose(
-        expected, rival.difference, rel_tol=0.05, abs_tol=1e-3 * max(abs(own), abs(rival.score), 1e-9)
-    ):
+def _refusals(rivals: Mapping[str, PairedDifference], rules: GateRules) -> list[str]:
+    reasons = []
+    if not better_by(rivals[BASELINE])[1] > 0:
+        reasons.append(describe(rivals[BASELINE], BASELINE) + ", not surely above 0")
+    if (champion := rivals.get(CHAMPION)) is not None:
+        allowed = rules.tolerance * abs(champion.second)
+        if better_by(champion)[0] < -allowed:
+            reasons.append(describe(champion, CHAMPION) + f", and {allowed:.4g} is tolerated")
+    return reasons
+
+
+def _check_comparison(own: float, rival: PairedDifference, rules: GateRules, name: str) -> None:
+    numbers = (rival.first, rival.second, rival.difference, rival.low, rival.high)
+    if not all(map(math.isfinite, numbers)) or rival.low > rival.high:
         raise ModelError(
-            f"the difference to the {name} in {rules.metric} is given as {rival.difference:.6g}, but {own:.6g} and "
-            f"{rival.score:.6g} make it {expected:.6g} (positive is better)",
-            "compare both on the same rows, and give losses as the rival's minus the challenger's",
+            f"the comparison with the {name} needs finite numbers, got {rival}",
+            "compare on a window with more customers",
+        )
+    if rival.metric != rules.metric:
+        raise ModelError(f"the gate is about {rules.metric}, and the {name} was compared in {rival.metric}")
+    if not _near(rival.first, own) or not _near(rival.difference, rival.first - rival.second):
+        raise ModelError(
+            f"the comparison with the {name} is of {rival.first:.6g} and {rival.second:.6g}, difference "
+            f"{rival.difference:.6g}, and the challenger's {rules.metric} is {own:.6g}",
+            "compare the challenger first, the other second, on the rows the metric was measured on",
         )
 
 
-def _grade(baseline: Rival, rules: GateRules) -> str:
-    room = abs(baseline.score if rules.perfect is None else rules.perfect - baseline.score)
-    gain = baseline.difference / room if room > 0 else math.inf
-    if gain >= rules.good_gain:
-        return "A"
-    return "B" if gain >= rules.good_gain / 2 else "C"
+def _near(left: float, right: float) -> bool:
+    return math.isclose(left, right, rel_tol=1e-6, abs_tol=1e-9)

@@ -29,8 +29,15 @@ _TYPES: dict[str, str] = {
 class TaskModel(Protocol):
     """What a model owes the registry."""
 
-    task: str
-    feature_names_in_: list[str]
+    @property
+    def task(self) -> str:
+        """Name of the task, the last part of the registered name."""
+        ...
+
+    @property
+    def feature_names_in_(self) -> list[str]:
+        """Columns the model reads."""
+        ...
 
     def score(self, features: pd.DataFrame) -> pd.DataFrame:
         """Return named output columns on the index of `features`."""

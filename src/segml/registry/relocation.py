@@ -2,8 +2,8 @@
 
 MLflow writes absolute artifact paths into its database, for every experiment, run, model and version. The
 folder they were written for is remembered in a tag on each of segml's experiments; when the database is
-opened somewhere else, every path under the old folder is rewritten in one transaction. Relative paths were
-tried: they hold only for processes that stand in the project folder, and a notebook does not.
+opened somewhere else, every path under the old folder is rewritten in one transaction. Relative paths
+would hold only for processes that stand in the project folder, and a notebook does not.
 """
 
 from __future__ import annotations
