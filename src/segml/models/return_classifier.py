@@ -245,7 +245,8 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> Any:
         """The likelier class, shape (n,)."""
-        return self.classes_[(self.decision_function(X) > 0).astype(int)]
+        likelier = (self.decision_function(X) > 0).astype(int)
+        return self.classes_[likelier]
 
     def contributions(self, X: ArrayLike) -> FloatArray:
         """Exact parts of the log-odds, shape (n, features + 1); the last column is the base value."""
