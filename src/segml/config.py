@@ -40,7 +40,8 @@ class TableSource(Settings):
     files: tuple[str, ...] = Field(description="files, folders or globs of CSV or Parquet")
     format: Literal["auto", "csv", "parquet"] = "auto"
     columns: dict[str, str] = Field(
-        default_factory=dict, description="canonical name -> the file's own name; may be left to `query`"
+        default_factory=dict,
+        description="canonical name -> the file's own name, or a list of names that are the same; or see `query`",
     )
     also: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="name -> more files, which `query` reads under that name"
@@ -71,6 +72,11 @@ class TableSource(Settings):
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _same_names(cls, value: Any) -> Any:
+        return {name: name for name in value} if isinstance(value, list) else value
 
     @field_validator("also", mode="before")
     @classmethod
