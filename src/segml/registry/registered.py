@@ -87,7 +87,7 @@ class RegisteredModel:
             )
 
     def score(self, features: pd.DataFrame, contract: str | None = None) -> pd.DataFrame:
-        """Return the model's scores after `check_features`; same index, columns the model reads picked by name."""
+        """Return the model's scores after `check_features`, on the same index; columns are picked by name."""
         self.check_features(features, contract)
-        scores: pd.DataFrame = self.model.score(features[list(self.features)])
+        scores: pd.DataFrame = self.model.score(features)
         return scores
