@@ -64,7 +64,7 @@ class BetaGeoNBD(BTYDModel):
     _scales: ClassVar[tuple[str, ...]] = ("alpha",)
     _walls: ClassVar[dict[tuple[str, int], str]] = {
         ("a", -1): NO_ONE_LEAVES,
-        ("b", 1): NO_ONE_LEAVES,
+        ("b", 1): "the chance to leave after an order is nearly the same for all, and may be nil.",
         ("a", 1): "every customer has the same chance to leave after an order.",
         ("b", -1): "customers leave after their first chance, or never.",
         ("r", 1): "every customer has the same order rate.",

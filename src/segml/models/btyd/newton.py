@@ -6,8 +6,9 @@ second derivatives make Newton's method 5-10 passes over the data, where a quasi
 Likelihoods of this family are not concave everywhere, so negative curvature is turned round (each eigenvalue is
 replaced by its size) and a step that does not improve is halved.
 
-On some bases the likelihood has no maximum: it rises for ever while a parameter runs to zero or infinity. Each parameter therefore lives in a wide box; one that is pushed against its wall
-is held there, reported, and the others are still estimated.
+On some bases the likelihood has no maximum: it rises for ever while a parameter runs to zero or infinity. Each
+parameter therefore lives in a wide box; one that is pushed against its wall is held there, reported, and the others
+are still estimated.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ Evaluation = tuple[float, Array, Array]
 _LONGEST_STEP = 2.0  # a factor of 7 in any parameter
 _GAIN_TOLERANCE = 1e-18  # mean log-likelihood still to be won, by the quadratic model: 1e-9 in the parameters
 _GAIN_NEGLIGIBLE = 1e-13  # good enough once rounding keeps the steps from shrinking
-_ROUNDING = 1e-13
+_ROUNDING = 1e-13  # relative error of a mean log-likelihood
+_IDLE = 5  # steps without a gain above rounding: a flat ridge, nothing more to be won
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,16 @@ def maximise(
     point, (value, gradient, hessian) = max(
         ((start, on_logs(start)) for start in begun), key=lambda pair: _rank(pair[1][0])
     )
-    before = np.inf
+    before, idle = np.inf, 0
     for iteration in range(max_iterations):
         wall = _walls(point, gradient, low, high)
         step, gain = _step(gradient, hessian, wall == 0)
-        if gain < _GAIN_TOLERANCE or (gain < _GAIN_NEGLIGIBLE and gain > before / 4):
+        if gain < _GAIN_TOLERANCE or (gain < _GAIN_NEGLIGIBLE and gain > before / 4) or idle == _IDLE:
             return Optimum(point, value, hessian, wall, iteration, True)
         moved = _line_search(on_logs, point, value, step, gain, low, high)
         if moved is None:
             return Optimum(point, value, hessian, wall, iteration, gain < 1e-9)
+        idle = idle + 1 if moved[1][0] - value < _ROUNDING * (1.0 + abs(value)) else 0
         point, (value, gradient, hessian) = moved
         before = gain
     return Optimum(point, value, hessian, _walls(point, gradient, low, high), max_iterations, False)

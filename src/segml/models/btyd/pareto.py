@@ -55,7 +55,7 @@ class ParetoNBD(BTYDModel):
     _scales: ClassVar[tuple[str, ...]] = ("alpha", "beta")
     _walls: ClassVar[dict[tuple[str, int], str]] = {
         ("s", -1): NO_ONE_LEAVES,
-        ("beta", 1): NO_ONE_LEAVES,
+        ("beta", 1): "the death rate is nearly the same for all, and may be nil.",
         ("s", 1): "every customer has the same death rate.",
         ("beta", -1): "customers leave at once, or never.",
         ("r", 1): "every customer has the same order rate.",
