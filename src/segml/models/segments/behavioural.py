@@ -9,6 +9,7 @@ refitted at scoring*: the chain and the partition are plain numbers, and `to_dic
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ from segml.models.segments.preparation import (
     refuse_infinite,
 )
 from segml.models.segments.selection import SelectionRules, choice_sentence, fit_partition, select_k
+from segml.models.segments.separation import Separation, measure_separation
 
 DEFAULT_FEATURES = (
     "recency_days",
@@ -51,7 +53,8 @@ DEFAULT_FEATURES = (
 )
 """What describes how a customer buys. Few on purpose: every further column dilutes the distances."""
 
-CHUNK_ROWS = 100_000
+CHUNK_ROWS = 8_192
+"""Small enough that a chunk and what is computed from it stay in the processor's cache."""
 UNCERTAIN_BELOW = 0.6
 """A customer whose best membership is below this belongs to no segment in particular."""
 
@@ -91,7 +94,9 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         Segment of each fitted row, 0 the largest. Not part of `to_dict`.
     n_segments_ : int
     stable_ : bool
-        Whether the segments satisfy `min_stability` and `min_share`.
+        Whether the segments satisfy `min_stability` and `min_share` and are clearer than noise.
+    separation_ : Separation
+        How clear the segments are, and how clear noise and a continuum would look (`separation.py`).
     choice_reason_ : str
         One sentence with the evidence.
     selection_ : DataFrame
@@ -241,6 +246,7 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
             "uncertain_share": self.uncertain_share_,
             "dropped": self.dropped_,
             "absent": self.absent_,
+            "separation": asdict(self.separation_),
             "selection": _records(self.selection_),
             "segment_stability": _records(self.segment_stability_),
         }
@@ -260,6 +266,7 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         segmenter.sizes_ = np.array(stored["sizes"], dtype=np.int64)
         for name in ("stable", "choice_reason", "uncertain_share", "dropped", "absent"):
             setattr(segmenter, f"{name}_", stored[name])
+        segmenter.separation_ = Separation(**stored["separation"])
         segmenter.selection_ = pd.DataFrame(stored["selection"])
         segmenter.segment_stability_ = pd.DataFrame(stored["segment_stability"])
         return segmenter
@@ -323,24 +330,31 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         candidates = self._candidates(n_distinct)
         self.selection_, replicates = select_k(subset, candidates, self.method, rules)
         chosen = self.k or next(iter(self.selection_.loc[self.selection_["chosen"], "k"]), None)
-        if candidates:
-            self.choice_reason_ = choice_sentence(self.selection_, rules, fixed=self.k is not None)
-        else:
-            self.choice_reason_ = (
-                f"No stable segments: {n_distinct} distinct customers are fewer than the {self.k_range[0]} segments "
-                "that are the least; everyone stays in one segment."
-            )
+        self.separation_ = self._separation(subset, chosen, seed)
+        self.stable_ = (
+            bool(self.selection_["eligible"].any()) and chosen is not None and self.separation_.above_noise
+        )
+        self.choice_reason_ = choice_sentence(
+            self.selection_, rules, self.k is not None, n_distinct, self.separation_
+        )
+        if self.k is None and not self.stable_:
+            chosen = None
         partition: Partition = CentroidPartition(rows.mean(axis=0, keepdims=True), float(rows.var()))
         if chosen is not None:
             partition, _ = fit_partition(rows, int(chosen), self.method, self.n_init, seed)
         self.partition_, self.sizes_ = in_stable_order(partition, rows)
-        self.stable_ = bool(self.selection_["eligible"].any()) and chosen is not None
         labels = self.partition_.labels(subset)
         replicate = replicates[int(chosen)] if chosen is not None else labels[None, :]
         self.segment_stability_ = segment_jaccard(labels, replicate)
         self.uncertain_share_ = float(
             (self.partition_.memberships(subset).max(axis=1) < UNCERTAIN_BELOW).mean()
         )
+
+    def _separation(self, subset: np.ndarray, chosen: int | None, seed: int) -> Separation:
+        if chosen is None or chosen == 1:
+            return Separation.of_nothing()
+        evidence = self.selection_[self.selection_["k"] == chosen].iloc[0]
+        return measure_separation(subset, int(chosen), self.method, seed, evidence["covariance"] or "full")
 
     def _candidates(self, n_distinct: int) -> list[int]:
         if self.k is not None:

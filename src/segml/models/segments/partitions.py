@@ -109,14 +109,21 @@ class MixturePartition:
 
     def log_densities(self, rows: np.ndarray) -> np.ndarray:
         """Log of weight x density of each component, shape (n, k)."""
-        d = rows.shape[1]
-        logs = np.empty((len(rows), self.n_segments))
-        for j, (mean, factor) in enumerate(zip(self.centres, self.precision_factors, strict=True)):
-            full = factor.ndim == 2
-            whitened = rows @ factor - mean @ factor if full else (rows - mean) * factor
-            log_determinant = np.log(np.diag(factor) if full else factor).sum()
-            logs[:, j] = log_determinant - 0.5 * (whitened**2).sum(axis=1)
-        return logs - 0.5 * d * np.log(2 * np.pi) + np.log(self.weights)
+        k, d = self.centres.shape
+        full = self.precision_factors.ndim == 3
+        if full:  # one product for all components: rows are whitened side by side
+            side_by_side = self.precision_factors.transpose(1, 0, 2).reshape(d, k * d)
+            shifts = np.einsum("kd,kde->ke", self.centres, self.precision_factors).ravel()
+            whitened = rows @ side_by_side
+            whitened -= shifts
+            squares = np.einsum("nke,nke->nk", *[whitened.reshape(len(rows), k, d)] * 2)
+        else:
+            precisions = self.precision_factors**2
+            squares = (rows**2) @ precisions.T - 2.0 * rows @ (self.centres * precisions).T
+            squares += (self.centres**2 * precisions).sum(axis=1)
+        diagonals = np.diagonal(self.precision_factors, axis1=1, axis2=2) if full else self.precision_factors
+        constants = np.log(diagonals).sum(axis=1) - 0.5 * d * np.log(2 * np.pi) + np.log(self.weights)
+        return constants - 0.5 * squares
 
     def distances(self, rows: np.ndarray) -> np.ndarray:
         """Euclidean distance to each mean, shape (n, k)."""

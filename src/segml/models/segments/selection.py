@@ -3,7 +3,9 @@
 Silhouette and the gap statistic keep rising with k on customer data, BIC and ICL pull in different directions; all
 are shown, none decides alone. What decides is whether other samples of the same customers give the same segments:
 the median adjusted Rand index over pairs of bootstrap fits. Among the numbers of segments that are as stable as the
-best (within `STABILITY_TIE`) the information criterion (BIC for mixtures, silhouette for KMeans) breaks the tie.
+best (within `STABILITY_TIE`) mixtures take the lowest BIC and KMeans, which has no likelihood, the finest: a split
+that comes back as reliably as the whole is one more thing known about the customers. The winner still has to be
+clearer than noise (`separation.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from segml.models.segments.partitions import (
     fit_mixture,
     squared_distances,
 )
+from segml.models.segments.separation import Separation
 
 STABILITY_TIE = 0.02
 """Medians closer than this are called equally stable."""
@@ -31,7 +34,7 @@ STABILITY_TIE = 0.02
 SILHOUETTE_ROWS = 2_000
 """The silhouette needs all pairs of distances; this many customers are enough for two digits."""
 
-SELECTION_COLUMNS = [
+SELECTION_COLUMNS = (
     "k",
     "method",
     "covariance",
@@ -44,7 +47,7 @@ SELECTION_COLUMNS = [
     "icl",
     "eligible",
     "chosen",
-]
+)
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ def select_k(
         bootstrap labels of each candidate.
     """
     found = {k: evaluate_k(rows, k, method, rules) for k in candidates}
-    frame = pd.DataFrame([evidence for evidence, _ in found.values()], columns=SELECTION_COLUMNS)
+    frame = pd.DataFrame([evidence for evidence, _ in found.values()], columns=list(SELECTION_COLUMNS))
     frame["chosen"] = frame["k"] == best_candidate(frame)
     return frame, {k: labels for k, (_, labels) in found.items()}
 
@@ -158,7 +161,7 @@ def best_candidate(frame: pd.DataFrame) -> int | None:
     Examples
     --------
     >>> frame = pd.DataFrame({"k": [3, 4, 5], "method": "kmeans", "eligible": [True, True, False], "bic": np.nan,
-    ...                       "stability_median": [0.95, 0.94, 0.99], "silhouette": [0.3, 0.5, 0.6]})
+    ...                       "stability_median": [0.95, 0.94, 0.99]})
     >>> best_candidate(frame)
     4
     """
@@ -166,11 +169,13 @@ def best_candidate(frame: pd.DataFrame) -> int | None:
     if eligible.empty:
         return None
     tied = eligible[eligible["stability_median"] >= eligible["stability_median"].max() - STABILITY_TIE]
-    merit = tied["silhouette"] if tied["method"].iloc[0] == "kmeans" else -tied["bic"]
+    merit = tied["k"] if tied["method"].iloc[0] == "kmeans" else -tied["bic"]
     return int(tied["k"].to_numpy()[int(np.argmax(merit.to_numpy()))])
 
 
-def choice_sentence(frame: pd.DataFrame, rules: SelectionRules, fixed: bool) -> str:
+def choice_sentence(
+    frame: pd.DataFrame, rules: SelectionRules, fixed: bool, n_distinct: int, separation: Separation
+) -> str:
     """One sentence that says which k, and on what evidence.
 
     Parameters
@@ -180,31 +185,37 @@ def choice_sentence(frame: pd.DataFrame, rules: SelectionRules, fixed: bool) -> 
     rules : SelectionRules
     fixed : bool
         True when the user gave k.
+    n_distinct : int
+        Customers that differ from each other.
+    separation : Separation
+        Of the chosen k.
     """
+    if frame.empty:
+        return f"No stable segments: only {n_distinct} distinct customers; everyone stays in one segment."
+    tried = (
+        f"of {frame['k'].min()} to {frame['k'].max()} tried" if len(frame) > 1 else "the only number tried"
+    )
     if fixed:
         row = frame.iloc[0]
-        verdict = "stable" if row["eligible"] else "NOT stable by the rules"
+        verdict = "stable" if row["eligible"] and separation.above_noise else "NOT stable by the rules"
         return (
-            f"{row['k']} segments were asked for; they are {verdict}: {_evidence(row)} "
-            f"(rules: at least {rules.min_stability:.2f} and {rules.min_share:.0%})."
+            f"{row['k']} segments were asked for; they are {verdict}: {_evidence(row)}{_nature(separation)}."
         )
     if frame["chosen"].any():
         row = frame[frame["chosen"]].iloc[0]
-        others = (
-            f"of {frame['k'].min()} to {frame['k'].max()} segments"
-            if len(frame) > 1
-            else "the only candidate"
-        )
-        return f"{row['k']} segments, {others} the best-supported choice: {_evidence(row)}."
+        if separation.above_noise:
+            return f"{row['k']} segments, {tried} the best supported: {_evidence(row)}{_nature(separation)}."
+        return f"No stable segments: {row['k']} segments come back{_nature(separation)}; everyone stays in one segment."
     best = frame.sort_values(["stability_median", "k"], ascending=[False, True]).iloc[0]
-    why = (
-        f"below the {rules.min_stability:.2f} that is asked"
-        if best["stability_median"] < rules.min_stability
-        else f"but no stable choice leaves every segment {rules.min_share:.0%} of customers"
+    unstable = best["stability_median"] < rules.min_stability
+    rule = (
+        f"at least {rules.min_stability:.2f} is asked"
+        if unstable
+        else f"no stable choice leaves every segment {rules.min_share:.0%} of customers"
     )
     return (
-        f"No stable segments: the best of {frame['k'].min()} to {frame['k'].max()} was {best['k']}, where "
-        f"{_evidence(best)}, {why}; everyone stays in one segment."
+        f"No stable segments: {best['k']} ({tried}) came closest, where {_evidence(best)}; {rule}; "
+        "everyone stays in one segment."
     )
 
 
@@ -213,3 +224,14 @@ def _evidence(row: pd.Series) -> str:
         f"two samples of the same customers agree with a median adjusted Rand index of {row['stability_median']:.2f}, "
         f"and the smallest segment holds {row['smallest_share']:.1%}"
     )
+
+
+def _nature(separation: Separation) -> str:
+    observed = f"(clarity {separation.observed:.2f}"
+    if separation.above_continuum and separation.above_noise:
+        return (
+            f"; they are separate groups {observed}, a continuum reaches {separation.continuum_ceiling:.2f})"
+        )
+    if separation.above_noise:
+        return f"; they are slices of a continuum {observed}, a continuum reaches {separation.continuum_ceiling:.2f})"
+    return f", but are no clearer than unrelated columns give {observed}, noise reaches {separation.noise_ceiling:.2f})"
