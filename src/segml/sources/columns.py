@@ -94,6 +94,10 @@ class TypedTable:
                 found.append(self._mixed_zones(fetch, column))
         return found
 
+    def unread_bits(self, marks: int) -> dict[str, int]:
+        """Return the stored names of columns with values that could not be read, and their bits."""
+        return {c.name: 1 << place for place, c in enumerate(self.columns) if marks >> place & 1}
+
     def _wrong_values(self, fetch: Fetch, column: TypedColumn) -> Violation:
         wrong = f"{column.raw} is not null and {column.typed} is null"
         return self._violation(fetch, column, wrong, _WRONG[column.column.type])

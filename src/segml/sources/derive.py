@@ -14,7 +14,15 @@ from segml.engine.keys import hash_sql
 from segml.sources.cleaning import ORDER_NOT_KEPT, REASON_TEXTS, UNKNOWN_CUSTOMER, returned_sql
 from segml.sources.read import Reading
 from segml.tables.catalog import TABLES
-from segml.tables.checks import Rule, Violation, check_known, check_rows, check_unique, row_rules
+from segml.tables.checks import (
+    MISSING_VALUE,
+    Rule,
+    Violation,
+    check_known,
+    check_rows,
+    check_unique,
+    row_rules,
+)
 from segml.tables.schema import Table
 from segml.time_windows import Cutoff
 
@@ -58,7 +66,7 @@ class Derivation:
             self._check_table(TABLES[name])
         if "orders" in self.names and "order_lines" in self.names:
             self._check_lines_have_orders()
-        if not self.violations and not self.reading.violations:
+        if "orders" in self.names and not self.violations and not self.reading.violations:
             self._key_people()
             self._number_orders()
         return self.violations
@@ -192,15 +200,20 @@ class Derivation:
         as_of = Cutoff.parse(self.config.as_of) if self.config.as_of else None
         rules = row_rules(table, names, as_of)
         if table.name == "order_lines":
-            late = ("amount_minor", "ordered_at") if "orders" not in self.config.tables else ("amount_minor",)
+            needed = ["amount_minor"] + ([] if "orders" in self.config.tables else ["ordered_at"])
             rules += [
-                Rule("missing value", name.removesuffix("_minor"), f"{name} is null", ("order_id",))
-                for name in late
+                Rule(MISSING_VALUE, name.removesuffix("_minor"), f"{name} is null", ("order_id",))
+                for name in needed
             ]
+        unread = self.reading.unread.get(table.name)
+        if unread:  # a value that could not be read is reported as that, and not as a missing one
+            relation = f"(select * from read_{table.name} where reason is null) as {relation}"
+            rules = [_not_for_unread(rule, unread) for rule in rules]
         self.violations += check_rows(self._rows, relation, table.name, rules)
-        if table.key:
-            self.violations += check_unique(self._rows, relation, table.name, table.key)
-        if table.name == "orders" and not self._size(relation):
+        if table.key and not {*table.key} & {*(unread or ())}:
+            self.violations += check_unique(self._rows, f"clean_{table.name}", table.name, table.key)
+        was_empty = self.reading.rows_in.get("orders", 1) == 0
+        if table.name == "orders" and not self._size("clean_orders") and not was_empty:
             self.violations.append(Violation("no rows are left after cleaning", "orders"))
 
     def _check_lines_have_orders(self) -> None:
@@ -311,3 +324,10 @@ class Derivation:
 
 def _stored_names(table: str, wanted: Collection[str]) -> list[str]:
     return [column.stored_name for column in TABLES[table].columns if column.stored_name in wanted]
+
+
+def _not_for_unread(rule: Rule, unread: dict[str, int]) -> Rule:
+    bit = next((bit for name, bit in unread.items() if name.removesuffix("_minor") == rule.column), 0)
+    if rule.text != MISSING_VALUE or not bit:
+        return rule
+    return Rule(rule.text, rule.column, f"{rule.condition} and marks & {bit} = 0", rule.shown)

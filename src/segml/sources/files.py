@@ -7,6 +7,8 @@ and not a column of blanks, and a truncated or foreign file is named.
 from __future__ import annotations
 
 import csv
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,12 +114,7 @@ def fingerprints(files: Sequence[Path], root: Path) -> list[dict[str, Any]]:
 
 def shown_path(file: Path, root: Path) -> str:
     """Return a path as the configuration would write it."""
-    try:
-        return file.resolve().relative_to(root.resolve(), walk_up=True).as_posix()  # type: ignore[call-arg]
-    except (TypeError, ValueError):
-        import os
-
-        return Path(os.path.relpath(file.resolve(), root.resolve())).as_posix()
+    return Path(os.path.relpath(file.resolve(), root.resolve())).as_posix()
 
 
 def register_files(
@@ -195,7 +192,7 @@ def _reason(error: Exception, form: str) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start}"
     if isinstance(error, pa.ArrowException):
-        return f"not a whole Parquet file: {first_line(error)}"
+        return "not a whole Parquet file"
     if isinstance(error, StopIteration):
         return "empty: it has no header"
     return f"not readable as {form}: {first_line(error)}"
@@ -238,6 +235,26 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+_CSV_FAULTS = (
+    (r"Expected Number of Columns: (\d+) Found: (\d+)", r"\2 columns where the header has \1"),
+    (r"unterminated quote", "a quote that never ends"),
+    (r"not utf-8|unicode", "not UTF-8 text"),
+    (r"state machine", "lines that end in different ways, or text outside its quotes"),
+)
+
+
 def first_line(error: Exception) -> str:
-    """Return the part of an engine's message that a person can use."""
-    return str(error).strip().splitlines()[0][:300]
+    """Return the part of an engine's message that a person can use; of a CSV error, the file, line and fault.
+
+    The line itself is left out: it may hold names and addresses.
+    """
+    said = str(error).strip()
+    fault = next(
+        (found.expand(text) for pattern, text in _CSV_FAULTS if (found := re.search(pattern, said))), ""
+    )
+    file = re.search(r"^\s*file = (.+)$", said, re.MULTILINE)
+    if not fault or not file:
+        return said.splitlines()[0][:300]
+    line = re.search(r"CSV Error on Line: (\d+)", said)
+    place = f" line {line.group(1)}" if line else ""
+    return f"{Path(file.group(1).strip()).name}{place}: {fault}"

@@ -102,33 +102,25 @@ def ingest(config: Config, engine: DuckDBEngine, progress: Progress | None = Non
     if config.package:
         fetch_package(config.package, config.root)
     folder = config.data_path("validated")
-    files, inputs = _inputs(config)
+    files, violations = _files(config)
+    inputs = {key: fingerprints(found, config.root) for key, found in sorted(files.items())}
     identity = _identity(config, inputs)
     old = read_manifest(folder)
-    if old and old.get("identity") == identity and _is_whole(folder, old):
+    if not violations and old and old.get("identity") == identity and _is_whole(folder, old):
         say(f"{config.base}: inputs and configuration are unchanged")
         return _report(config, folder, old, skipped=True)
     with engine.connection.cursor() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        manifest = _ingest_tables(
-            config, connection, files, folder, {"identity": identity, "inputs": inputs}, say
-        )
+        reading = Reading(config, connection, say)
+        reading.read(files)
+        derivation = Derivation(config, connection, reading, say)
+        derived = derivation.derive()
+        refuse(violations + reading.violations + derived, config.base)
+        manifest = _write(folder, derivation, {"identity": identity, "inputs": inputs})
     return _report(config, folder, manifest, skipped=False)
 
 
-def _ingest_tables(
-    config: Config,
-    connection: duckdb.DuckDBPyConnection,
-    files: dict[str, list[Path]],
-    folder: Path,
-    manifest: dict[str, Any],
-    say: Progress,
-) -> dict[str, Any]:
-    reading = Reading(config, connection, say)
-    reading.read(files)
-    derivation = Derivation(config, connection, reading, say)
-    violations = reading.violations + derivation.derive()
-    refuse(violations, config.base)
+def _write(folder: Path, derivation: Derivation, manifest: dict[str, Any]) -> dict[str, Any]:
     with writing(folder) as temporary:
         written = derivation.write(temporary)
         manifest |= written | {
@@ -138,7 +130,7 @@ def _ingest_tables(
     return manifest
 
 
-def _inputs(config: Config) -> tuple[dict[str, list[Path]], dict[str, list[dict[str, Any]]]]:
+def _files(config: Config) -> tuple[dict[str, list[Path]], list[Violation]]:
     """Find the files of all tables; `table` and `table/name` (files of a query) are the keys."""
     files: dict[str, list[Path]] = {}
     violations: list[Violation] = []
@@ -153,8 +145,7 @@ def _inputs(config: Config) -> tuple[dict[str, list[Path]], dict[str, list[dict[
                 files[key] = find_files(table, patterns, config.root, layout)
             except UnreadableError as error:
                 violations += error.violations
-    refuse(violations, config.base)
-    return files, {key: fingerprints(found, config.root) for key, found in sorted(files.items())}
+    return files, violations
 
 
 def _identity(config: Config, inputs: dict[str, Any]) -> dict[str, Any]:

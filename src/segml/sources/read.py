@@ -25,6 +25,8 @@ class Reading:
         Stored column names of each table that could be read; the rows are in ``read_<table>``.
     chosen : dict of str to list of Fate
         The reasons that could hold in each table.
+    unread : dict of str to dict
+        Columns with values that could not be read -> their bit in `marks`.
     rows_in : dict of str to int
         Rows of the files (or of the query).
     reasons : dict of str to dict
@@ -41,6 +43,7 @@ class Reading:
         self.say = say
         self.names: dict[str, list[str]] = {}
         self.chosen: dict[str, list[Fate]] = {}
+        self.unread: dict[str, dict[str, int]] = {}
         self.rows_in: dict[str, int] = {}
         self.reasons: dict[str, dict[str, int]] = {}
         self.violations: list[Violation] = []
@@ -53,6 +56,8 @@ class Reading:
     def read(self, files: dict[str, list[Path]]) -> None:
         """Read all configured tables; what can't be read is a violation, and the others are read all the same."""
         for name, source in self.config.tables.items():
+            if not {name, *(f"{name}/{also}" for also in source.also)} <= files.keys():
+                continue  # reported when they were looked for
             self.say(f"reading {name}")
             try:
                 self._read_table(TABLES[name], source, files)
@@ -77,6 +82,7 @@ class Reading:
             f"select coalesce(bit_or(marks), 0), coalesce(sum(copies), 0) from read_{table.name}"
         )[0]
         self.violations += typed.violations(self.fetch, int(marks))
+        self.unread[table.name] = typed.unread_bits(int(marks))
         if not rows:
             self.violations.append(Violation("no rows", table.name))
         self.names[table.name], self.chosen[table.name] = typed.names, chosen
@@ -131,4 +137,4 @@ class Reading:
 
     def _rows_with(self, relation: str, table: str, reason: str) -> tuple[str, ...]:
         shown = [name for name in ("order_id", "customer_id", "product_id") if name in self.names[table]]
-        return first_rows(self.fetch, relation, Rule("", "", f"reason = '{reason}'", tuple(shown)))
+        return first_rows(self.fetch, relation, table, Rule("", "", f"reason = '{reason}'", tuple(shown)))

@@ -6,6 +6,7 @@ a rule that was broken is asked for its first rows. Values of personal columns a
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 from segml.errors import DataError, did_you_mean
 from segml.tables.catalog import TABLES
 from segml.tables.schema import Column, Table
-from segml.time_windows import Cutoff
+from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
 Fetch = Callable[[str], list[tuple[Any, ...]]]
 
 SHOWN_ROWS = 3
+MISSING_VALUE = "missing value"
 EARLIEST, LATEST = Cutoff.parse("1850-01-01"), Cutoff.parse("2200-01-01")
 _FUTURE_IS_FINE = frozenset({"campaigns"})
 
@@ -103,7 +105,23 @@ def unknown_table(name: str) -> Violation:
 
 
 def row_rules(table: Table, present: Iterable[str], as_of: Cutoff | None = None) -> list[Rule]:
-    """Return the rules of a validated table's rows, for the columns (stored names) that are present."""
+    """Return the rules of a table's rows.
+
+    Parameters
+    ----------
+    table : Table
+        The canonical table.
+    present : iterable of str
+        Stored names of the columns that are there.
+    as_of : Cutoff, optional
+        The day scored: events at or after it are of the future.
+
+    Examples
+    --------
+    >>> from segml.tables.catalog import TABLES
+    >>> [(rule.column, rule.text) for rule in row_rules(TABLES["orders"], ["order_id", "amount_minor"])]
+    [('order_id', 'missing value'), ('amount', 'missing value'), ('amount', 'negative money')]
+    """
     stored = set(present)
     shown = tuple(name for name in _key_columns(table) if name in stored)
     rules = []
@@ -122,13 +140,13 @@ def check_rows(fetch: Fetch, relation: str, table: str, rules: Sequence[Rule]) -
     counts = ", ".join(f"count(*) filter (where {rule.condition})" for rule in rules)
     broken = zip(rules, fetch(f"select {counts} from {relation}")[0], strict=True)
     return [
-        Violation(rule.text, table, rule.column, int(count), first_rows(fetch, relation, rule))
+        Violation(rule.text, table, rule.column, int(count), first_rows(fetch, relation, table, rule))
         for rule, count in broken
         if count
     ]
 
 
-def first_rows(fetch: Fetch, relation: str, rule: Rule) -> tuple[str, ...]:
+def first_rows(fetch: Fetch, relation: str, table: str, rule: Rule) -> tuple[str, ...]:
     """Return the first rows that break a rule, as ``name=value`` texts."""
     if not rule.shown:
         return ()
@@ -137,8 +155,32 @@ def first_rows(fetch: Fetch, relation: str, rule: Rule) -> tuple[str, ...]:
         f"select {names} from {relation} where {rule.condition} order by {names} limit {SHOWN_ROWS}"
     )
     return tuple(
-        ", ".join(f"{name}={value}" for name, value in zip(rule.shown, row, strict=True)) for row in found
+        ", ".join(shown_value(table, name, value) for name, value in zip(rule.shown, row, strict=True))
+        for row in found
     )
+
+
+def shown_value(table: str, name: str, value: Any) -> str:
+    """Return ``name=value`` as a person wrote it: times and dates as such, money in major units.
+
+    Examples
+    --------
+    >>> shown_value("orders", "ordered_at", 1483253606), shown_value("orders", "amount_minor", -5)
+    ('ordered_at=2017-01-01 06:53:26', 'amount=-0.05')
+    """
+    column = next((c for c in TABLES[table].columns if c.stored_name == name), None)
+    if column is None or value is None:
+        return f"{name}={'nothing' if value is None else value}"
+    if column.type == "money":
+        return f"{column.name}={'-' if value < 0 else ''}{abs(value) // 100}.{abs(value) % 100:02d}"
+    if column.type not in ("time", "date"):
+        return f"{column.name}={value}"
+    seconds = value if column.type == "time" else value * SECONDS_PER_DAY
+    try:
+        moment = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=seconds)
+    except OverflowError:
+        return f"{column.name}={value}"
+    return f"{column.name}={moment if column.type == 'time' else moment.date()}"
 
 
 def check_unique(
@@ -185,7 +227,7 @@ def _column_rules(column: Column, keys: tuple[str, ...]) -> list[Rule]:
     scale = 100 if column.type == "money" else 1
     rules = []
     if column.required:
-        rules.append(Rule("missing value", column.name, f"{name} is null", shown))
+        rules.append(Rule(MISSING_VALUE, column.name, f"{name} is null", shown))
     if column.minimum is not None:
         text = "negative money" if column.type == "money" and column.minimum == 0 else ""
         rules.append(
@@ -205,7 +247,7 @@ def _column_rules(column: Column, keys: tuple[str, ...]) -> list[Rule]:
         text = f"not one of {', '.join(column.allowed)}"
         rules.append(Rule(text, column.name, f"{name} not in ({listed})", shown))
     if column.type in ("time", "date"):
-        factor = 86_400 if column.type == "time" else 1
+        factor = SECONDS_PER_DAY if column.type == "time" else 1
         outside = f"({name} < {EARLIEST.day * factor} or {name} >= {LATEST.day * factor})"
         rules.append(Rule(f"not between {EARLIEST} and {LATEST}", column.name, outside, shown))
     return rules
