@@ -244,6 +244,24 @@ def test_lifetimes_end_at_the_planted_hazard(quiet: ShopTables) -> None:
     assert (years > 1).mean() == pytest.approx(survived.mean(), abs=4 * 0.5 / np.sqrt(len(truth)))
 
 
+def test_expected_annual_value_is_what_living_customers_spend_in_the_next_year(quiet: ShopTables) -> None:
+    truth = quiet.truth["customers"].set_index("customer_id")
+    midpoint = pd.Timestamp("2024-01-01")
+    living = truth[(truth["first_ordered_at"] < midpoint) & (truth["alive_until"] > midpoint)]
+    hazard = living["dropout_rate_year"]
+    expected = (
+        (living["expected_annual_value"] * (1 - np.exp(-hazard)) / hazard).groupby(living["segment"]).sum()
+    )
+    orders = quiet["orders"].query("ordered_at >= @midpoint")
+    spent = orders.groupby("customer_id")["amount"].sum().reindex(living.index).fillna(0.0)
+    observed = spent.groupby(living["segment"]).agg(["sum", "std", "count"])
+    error = observed["std"] * np.sqrt(observed["count"])
+    assert ((observed["sum"] - expected).abs() < 4 * error).all()
+    final = truth[truth["alive_at_end"]]
+    assert (final["expected_value_365d"] < final["expected_annual_value"]).all()
+    assert (truth.loc[~truth["alive_at_end"], "expected_value_365d"] == 0).all()
+
+
 def test_order_values_are_gamma_around_each_customers_mean(quiet: ShopTables) -> None:
     truth = quiet.truth["customers"].set_index("customer_id")
     orders = quiet["orders"].join(truth[["segment", "spend_mean"]], on="customer_id")

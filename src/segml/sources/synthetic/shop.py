@@ -99,9 +99,12 @@ def shop_tables(rhythm: Rhythm) -> dict[str, pa.Table]:
 
 
 def segment_truth(shop: SyntheticShop) -> pa.Table:
-    """Return the planted segments, a row each."""
+    """Return the planted segments, a row each; `category_<name>` is the usual mixture, summing to 1."""
     rows = [dataclasses.asdict(segment) for segment in shop.segments]
-    return pa.table({name: [row[name] for row in rows] for name in rows[0] if name != "categories"})
+    plain = {name: [row[name] for row in rows] for name in rows[0] if name != "categories"}
+    mixture = np.array([row["categories"] for row in rows], dtype=np.float64)
+    mixture /= mixture.sum(axis=1, keepdims=True)
+    return pa.table({**plain, **{f"category_{name}": mixture[:, i] for i, name in enumerate(CATEGORIES)}})
 
 
 def block_tables(rhythm: Rhythm, block: int) -> dict[str, pa.Table]:
