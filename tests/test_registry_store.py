@@ -348,6 +348,12 @@ def test_r58_the_address_in_the_environment_goes_before_the_folder(monkeypatch, 
     assert ModelStore(tmp_path / "mlruns").address.folder == tmp_path / "mlruns"
 
 
+@pytest.mark.parametrize("base", ["", "my shop", "shop/churn", "o'shop", "a.b"])
+def test_r42_a_base_that_can_not_name_a_model_fails_before_anything_is_trained(store, base):
+    with pytest.raises(ModelError, match="letters, digits, _ and -"), store.training_run(base, "run"):
+        pytest.fail("the run was opened")
+
+
 def test_r58_a_store_without_an_address_is_an_error():
     with pytest.raises(ModelError, match="no model store is named"):
         ModelStore().names()

@@ -7,6 +7,8 @@ says what to do.
 
 from __future__ import annotations
 
+import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,11 +74,22 @@ class ModelStore:
     def model_name(base: str, task: str) -> str:
         """Return the registered name.
 
+        Raises
+        ------
+        ModelError
+            When base or task hold anything but letters, digits, `_` and `-`.
+
         Examples
         --------
         >>> ModelStore.model_name("completejourney", "churn")
         'segml.completejourney.churn'
         """
+        for part in (base, task):
+            if not re.fullmatch(r"[A-Za-z0-9_-]+", part):
+                raise ModelError(
+                    f"the parts of a model's name hold letters, digits, _ and -, got {part!r}",
+                    "rename the base in the configuration",
+                )
         return f"segml.{base}.{task}"
 
     @contextmanager
@@ -88,7 +101,9 @@ class ModelStore:
         params: Mapping[str, Any] | None = None,
     ) -> Iterator[TrainingRun]:
         """Open the parent run of a training in the experiment of `base`; it ends as failed when an error escapes."""
-        experiment_id = self._experiment(base)
+        self.model_name(base, "model")  # a base that can't name a model fails before anything is trained
+        with self.speaking_plainly(f"open the experiment of {base}"):
+            experiment_id = self._experiment(base)
         with self.open_run(experiment_id, run_name, {"segml.base": base}) as run_id:
             run = TrainingRun(self, run_id, experiment_id, base)
             run.log_tags(tags or {})
@@ -132,7 +147,7 @@ class ModelStore:
             gone.
         """
         found = self._version(name, alias_or_version)
-        document = read_document(self._model_file(name, int(found.version)))
+        document = self._document(name, int(found.version))
         metadata = document["metadata"]
         return RegisteredModel(
             name=name,
@@ -188,7 +203,8 @@ class ModelStore:
             yield run_id
             status = "FINISHED"
         finally:
-            self.client.set_terminated(run_id, status)
+            with self.speaking_plainly(f"close the run {run_name}"):
+                self.client.set_terminated(run_id, status)
 
     @contextmanager
     def speaking_plainly(self, intent: str) -> Iterator[None]:
@@ -265,21 +281,28 @@ class ModelStore:
                 f"versions: {', '.join(map(str, versions)) or 'none'}",
                 "promote a version first, or name one of these",
             )
-        return self.client.get_model_version(name, str(number))
+        with self.speaking_plainly(f"look version {number} of {name} up"):
+            return self.client.get_model_version(name, str(number))
 
-    def _model_file(self, name: str, version: int) -> Path:
+    def _document(self, name: str, version: int) -> dict[str, Any]:
         mlflow = import_mlflow()
-        location = self.client.get_model_version_download_uri(name, str(version))
-        try:
-            local = mlflow.artifacts.download_artifacts(
-                artifact_uri=f"{location}/artifacts/{MODEL_FILE}", tracking_uri=self.address.client_uri
-            )
-        except Exception as error:  # each artifact store raises its own
-            raise ModelError(
-                f"version {version} of {name} is registered, but its files are not at {location}",
-                "restore that folder from a backup, or train again",
-            ) from error
-        return Path(local)
+        with self.speaking_plainly(f"find the files of version {version} of {name}"):
+            location = self.client.get_model_version_download_uri(name, str(version))
+        with tempfile.TemporaryDirectory(prefix="segml-model-") as temporary:
+            try:
+                path = mlflow.artifacts.download_artifacts(
+                    artifact_uri=f"{location}/artifacts/{MODEL_FILE}",
+                    dst_path=None
+                    if self.address.database
+                    else temporary,  # local files are read where they lie
+                    tracking_uri=self.address.client_uri,
+                )
+            except Exception as error:  # each artifact store raises its own
+                raise ModelError(
+                    f"version {version} of {name} is registered, but its files are not at {location}",
+                    "restore that folder from a backup, or train again",
+                ) from error
+            return read_document(Path(path))
 
 
 def _pages(search: Any) -> Iterator[Any]:
