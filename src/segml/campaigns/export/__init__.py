@@ -1,0 +1,1 @@
+"""List files, one module a platform."""

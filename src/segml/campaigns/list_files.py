@@ -1,0 +1,142 @@
+"""Lists on disk: what is written beside each other, and how earlier lists are found again.
+
+``<folder>/<campaign>/as_of=<day>/`` holds list.parquet (always: caps and measurement read it), list.csv (when asked
+for), holdout.parquet, exclusions.csv and manifest.json. A campaign that was refused leaves its reasons and no list.
+The exclusion counts are exact; they lie beside a file that names people, and are not a report.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from segml.campaigns.audience import literal
+from segml.campaigns.catalogue import Campaign
+from segml.campaigns.export.generic import write_csv
+from segml.campaigns.holdout import TREATED
+from segml.campaigns.results import CampaignResult
+from segml.config import ListSettings
+from segml.engine import Engine
+from segml.tables.partition import file_sha256, write_manifest, writing
+from segml.time_windows import SECONDS_PER_DAY, Cutoff
+
+LIST_COLUMNS = (
+    *("customer_id", "campaign", "action", "offer_class", "score", "reason_1", "reason_2", "reason_3"),
+    *("channel", "send_hour", "arm", "measure_from", "measure_until", "definition_hash", "run_id"),
+)
+_FREE_TEXT = ("reason_1", "reason_2", "reason_3")
+_AS_OF = "as_of="
+
+
+def list_folder(folder: Path, campaign: str, as_of: Cutoff) -> Path:
+    """Return the place of one list."""
+    return folder / campaign / f"{_AS_OF}{as_of.label}"
+
+
+def write_list(
+    engine: Engine, result: CampaignResult, settings: ListSettings, as_of: Cutoff, run_id: str, folder: Path
+) -> None:
+    """Write one campaign's partition from ``list_placed``, replacing what was there as a whole."""
+    campaign = result.campaign
+    with writing(list_folder(folder, campaign.name, as_of)) as temporary:
+        if result.status == "built":
+            for name, treated in (("list", True), ("holdout", False)):
+                engine.write(
+                    _rows_sql(engine, campaign, as_of, run_id, treated), temporary / f"{name}.parquet"
+                )
+            if "csv" in settings.formats:
+                write_csv(temporary / "list.parquet", temporary / "list.csv", _FREE_TEXT)
+        exclusions = pd.DataFrame(list(result.excluded.items()), columns=["reason", "people"])
+        exclusions.to_csv(temporary / "exclusions.csv", index=False, lineterminator="\n")
+        files = {file.name: file_sha256(file) for file in sorted(temporary.iterdir())}
+        write_manifest(temporary, _manifest(result, settings, as_of, run_id, files))
+
+
+def list_history(engine: Engine, folder: Path, as_of: Cutoff) -> bool:
+    """Make earlier lists readable as ``list_history`` (customer_id, campaign, happened_at); tell whether there are any.
+
+    Lists of the same day are left out, so that a rerun sees what the first run saw.
+    """
+    files, days = [], set()
+    for file in sorted(folder.glob(f"*/{_AS_OF}*/list.parquet")):
+        day = Cutoff.parse(file.parent.name.removeprefix(_AS_OF))
+        if day < as_of:
+            files.append(file)
+            days.add(day)
+    if not files:
+        return False
+    engine.register("list_files", files)
+    ordered = sorted(days)
+    engine.register(
+        "list_days",
+        pd.DataFrame(
+            {
+                "label": [day.label for day in ordered],
+                "happened_at": [day.day * SECONDS_PER_DAY for day in ordered],
+            }
+        ),
+    )
+    engine.view(
+        "select f.customer_id as customer_id, f.campaign as campaign, d.happened_at as happened_at"
+        " from list_files f join list_days d on d.label = f.measure_from",
+        "list_history",
+    )
+    return True
+
+
+def _rows_sql(engine: Engine, campaign: Campaign, as_of: Cutoff, run_id: str, treated: bool) -> str:
+    scores = set(engine.columns("scores")) if engine.exists("scores") else set()
+    reasons = [
+        f"cast({f'scores.reason_{place}' if f'reason_{place}' in scores else 'null'} as string) as reason_{place}"
+        for place in (1, 2, 3)
+    ]
+    hour = f"cast({'scores.send_hour' if 'send_hour' in scores else 'null'} as int) as send_hour"
+    join = " left join scores on scores.customer_id = placed.customer_id" if scores else ""
+    order = "desc" if campaign.rank_by.direction == "highest" else "asc"
+    return (
+        f"select placed.customer_id as customer_id, {literal(campaign.name)} as campaign,"
+        f" {literal(campaign.action)} as action, {literal(campaign.offer_class)} as offer_class,"
+        f" placed.score as score, {', '.join(reasons)}, {literal(campaign.channel)} as channel, {hour},"
+        f" placed.arm as arm, {literal(as_of.label)} as measure_from,"
+        f" {literal(as_of.plus_days(campaign.window_days).label)} as measure_until,"
+        f" {literal(campaign.definition_hash)} as definition_hash, {literal(run_id)} as run_id"
+        f" from list_placed placed{join}"
+        f" where placed.reason is null and placed.arm {'=' if treated else '<>'} {literal(TREATED)}"
+        f" order by placed.score {order} nulls last, placed.customer_id"
+    )
+
+
+def _manifest(
+    result: CampaignResult, settings: ListSettings, as_of: Cutoff, run_id: str, files: dict[str, str]
+) -> dict[str, object]:
+    campaign, power = result.campaign, result.power
+    return {
+        "as_of": as_of.label,
+        "run_id": run_id,
+        "campaign": campaign.model_dump(mode="json"),
+        "definition_hash": campaign.definition_hash,
+        "status": result.status,
+        "reason": result.reason,
+        "consent_basis": (
+            f"consent for {campaign.purpose} by {campaign.channel}"
+            if settings.consent.required
+            else settings.consent.basis
+        ),
+        "measure_from": as_of.label,
+        "measure_until": as_of.plus_days(campaign.window_days).label,
+        "holdout_share": result.holdout_share,
+        "holdout_salt": settings.holdout_salt,
+        "rows": {
+            "base": result.base,
+            "listed": result.listed,
+            "held_out": result.held_out,
+            "globally_held_out": result.globally_held_out,
+            "excluded": result.excluded,
+        },
+        "expected_conversion": power.base_rate if power else None,
+        "smallest_lift": power.smallest_lift if power and math.isfinite(power.smallest_lift) else None,
+        "power": power.text if power else "",
+        "files": files,
+    }

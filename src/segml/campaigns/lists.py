@@ -1,0 +1,326 @@
+"""From scores to lists: who is treated, who is held out, and why everybody else is neither.
+
+Campaigns are built one after another by priority. A person whom a campaign takes - treated or held out - is free for
+no later one in the same run: were a held-out person sent something else, the comparison would measure that instead.
+Held-out people take no place on a list of limited size: a held-out person counts as one who would have been listed
+when fewer than `max_size` treated people rank above. For every campaign, listed + held out + excluded = base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from segml.campaigns.audience import (
+    Limits,
+    audience_sql,
+    learn_limits,
+    literal,
+    tags_side_by_side_sql,
+    unavailable_reason,
+)
+from segml.campaigns.catalogue import Campaign, find_mistakes, in_order
+from segml.campaigns.holdout import GLOBALLY_HELD_OUT, HELD_OUT, TREATED, global_holdout_sql, held_out_sql
+from segml.campaigns.list_files import list_history, write_list
+from segml.campaigns.policy import (
+    REASONS,
+    attempts_sql,
+    base_sql,
+    contacts_sql,
+    people_sql,
+    reason_sql,
+)
+from segml.campaigns.results import CampaignResult, ListsReport
+from segml.config import ListSettings
+from segml.engine import Engine
+from segml.errors import ConfigurationError, DataError, SegmlError
+from segml.evaluation.power import power_statement
+from segml.time_windows import Cutoff
+
+_TABLES = ("customers", "features", "scores", "consents", "email_events", "returns", "support_tickets")
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What every campaign of one run shares."""
+
+    engine: Engine
+    settings: ListSettings
+    as_of: Cutoff
+    run_id: str
+    folder: Path
+    available: dict[str, list[str]]
+    limits: Limits
+    tag_columns: dict[str, str]
+    contacts: str
+    base: int
+    global_holdout: bool
+
+
+def build_lists(
+    engine: Engine,
+    campaigns: Sequence[Campaign],
+    settings: ListSettings,
+    as_of: Cutoff,
+    run_id: str,
+    folder: Path,
+    tag_values: Mapping[str, Sequence[str]] | None = None,
+) -> ListsReport:
+    """Build and write the lists of one day.
+
+    Parameters
+    ----------
+    engine : Engine
+        With ``scores`` and ``features`` registered, and ``customers``, ``tags``, ``consents``, ``email_events``,
+        ``returns`` and ``support_tickets`` as far as they exist.
+    campaigns : sequence of Campaign
+        From `load_campaigns`.
+    settings : ListSettings
+        Consent, caps, holdouts and minimum sizes.
+    as_of : Cutoff
+        The day the lists are for; nothing at or after it is read.
+    run_id : str
+        Written on every row; derive it from the hashes of the inputs, so that a rerun writes the same bytes.
+    folder : Path
+        ``data/lists/<base>``; earlier lists found there count as contacts. Each list goes to
+        ``<campaign>/as_of=<day>``, replaced as a whole.
+    tag_values : mapping of str to values, optional
+        ``family.tag`` -> the values its definition lists; added to those found in ``tags``.
+
+    Returns
+    -------
+    ListsReport
+        One result a campaign, in the order they were built, and warnings in words.
+
+    Raises
+    ------
+    ConfigurationError
+        Unknown columns, tags or tag values, all at once.
+    DataError
+        Neither scores nor features are registered.
+    """
+    ordered = in_order(campaigns)
+    available = {table: engine.columns(table) for table in _TABLES if engine.exists(table)}
+    if "scores" not in available and "features" not in available:
+        raise DataError("lists need scores or features", "run `segml score` first")
+    values = _tag_values(engine, tag_values)
+    mistakes = find_mistakes(ordered, available, values if values else None)
+    if mistakes:
+        raise ConfigurationError(
+            "campaigns are wrong:\n  - " + "\n  - ".join(mistakes), "correct the campaign files"
+        )
+    try:
+        run, warnings = _prepared(engine, ordered, settings, as_of, run_id, folder, available, values)
+        results: list[CampaignResult] = []
+        claimed: list[str] = []
+        for place, campaign in enumerate(ordered):
+            result = _build(run, campaign, claimed, f"list_kept_{place}")
+            results.append(result)
+            if result.status == "built":
+                claimed.append(f"list_kept_{place}")
+    finally:
+        for table in [*_TEMPORARY, *(f"list_kept_{place}" for place in range(len(ordered)))]:
+            engine.drop(table)
+    return ListsReport(as_of, run_id, tuple(results), tuple(warnings), run.global_holdout, run.base)
+
+
+_TEMPORARY = (
+    "list_people",
+    "list_tags",
+    "list_judged",
+    "list_placed",
+    "list_history",
+    "list_files",
+    "list_days",
+)
+
+
+def _prepared(
+    engine: Engine,
+    campaigns: Sequence[Campaign],
+    settings: ListSettings,
+    as_of: Cutoff,
+    run_id: str,
+    folder: Path,
+    available: dict[str, list[str]],
+    values: Mapping[str, Sequence[str]],
+) -> tuple[_Run, list[str]]:
+    warnings = []
+    base = int(engine.value(f"select count(*) from ({base_sql(available)}) people") or 0)
+    on = global_holdout_sql(settings.holdout_salt, settings.global_holdout, "base.customer_id")
+    held = int(engine.value(f"select count(*) from ({base_sql(available)}) base where {on}") or 0)
+    use_global = settings.global_holdout > 0 and held >= settings.global_holdout_minimum
+    if settings.global_holdout > 0 and not use_global:
+        warnings.append(
+            f"the global holdout is off: {settings.global_holdout:.0%} of {base:,} people are {held:,},"
+            f" and below {settings.global_holdout_minimum:,} it would show nothing"
+        )
+    if settings.consent.required and "consents" not in available:
+        warnings.append(
+            "no consents table, and unknown consent is no: every list is empty; bring the table, or state in"
+            " lists.consent why these people may be contacted"
+        )
+    if "email_events" not in available:
+        warnings.append("no email_events table: contact caps count earlier lists of this folder only")
+    history = list_history(engine, folder, as_of)
+    engine.run(
+        people_sql(available, campaigns, settings, as_of, on if use_global else "false", history),
+        "list_people",
+    )
+    tags = sorted({tag for campaign in campaigns for tag in campaign.tags if tag in values})
+    tag_columns = {tag: f"t_{place}" for place, tag in enumerate(tags)}
+    if tag_columns and engine.exists("tags"):
+        engine.run(tags_side_by_side_sql(tag_columns), "list_tags")
+    limits = learn_limits(engine, campaigns, available)
+    contacts = contacts_sql(available, as_of, history)
+    run = _Run(
+        engine, settings, as_of, run_id, folder, available, limits, tag_columns, contacts, base, use_global
+    )
+    return run, warnings
+
+
+def _tag_values(engine: Engine, given: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]]:
+    """Return ``family.tag`` -> the values it may have; a tag with more than 200 found values may have any."""
+    values = {tag: list(listed) for tag, listed in (given or {}).items()}
+    if not engine.exists("tags"):
+        return values
+    found = engine.fetch(
+        "select family, tag, count(distinct value) as different from tags group by family, tag", 10_000
+    )
+    few = found[found["different"] <= 200]
+    pairs = ", ".join(sorted(literal(f"{f}.{t}") for f, t in zip(few["family"], few["tag"], strict=True)))
+    rows = engine.fetch(
+        "select distinct concat(family, '.', tag) as tag, value from tags"
+        f" where concat(family, '.', tag) in ({pairs or 'null'}) order by tag, value"
+    )
+    for tag in (found["family"] + "." + found["tag"]).tolist():
+        values.setdefault(tag, [])
+    for tag, group in rows.groupby("tag"):
+        values[str(tag)] = list(dict.fromkeys([*values[str(tag)], *group["value"].astype(str)]))
+    return values
+
+
+def _build(run: _Run, campaign: Campaign, claimed: Sequence[str], kept: str) -> CampaignResult:
+    why = unavailable_reason(
+        campaign, run.available, run.tag_columns if run.engine.exists("list_tags") else ()
+    )
+    if why:
+        result = CampaignResult(campaign, "unavailable", why, run.base, excluded={"unavailable": run.base})
+        write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder)
+        return result
+    share = run.settings.campaign_holdout if campaign.holdout is None else campaign.holdout
+    run.engine.run(_judged_sql(run, campaign, claimed, share), "list_judged")
+    run.engine.run(_placed_sql(campaign), "list_placed")
+    counts = run.engine.fetch(
+        "select reason, arm, count(*) as people from list_placed group by reason, arm order by reason, arm"
+    )
+    result = _result(run, campaign, share, counts)
+    if result.status == "built":
+        run.engine.run("select customer_id from list_placed where reason is null", kept)
+    write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder)
+    return result
+
+
+def _judged_sql(run: _Run, campaign: Campaign, claimed: Sequence[str], share: float) -> str:
+    tables: list[str] = [table for table in ("features", "scores", "customers") if table in run.available]
+    if run.engine.exists("list_tags"):
+        tables.append("list_tags")
+    joins = [f" left join {table} on {table}.customer_id = people.customer_id" for table in tables]
+    taken = " union all ".join(f"select customer_id from {table}" for table in claimed)
+    joins.append(
+        f" left join ({taken or 'select customer_id from list_people where false'}) claimed"
+        " on claimed.customer_id = people.customer_id"
+    )
+    attempts = bool(run.contacts) and (campaign.max_attempts is not None or campaign.cool_down_days > 0)
+    if attempts:
+        joins.append(
+            f" left join ({attempts_sql(run.contacts, campaign)}) attempts"
+            " on attempts.customer_id = people.customer_id"
+        )
+    has_recency = "recency_days" in run.available.get("features", ())
+    audience = audience_sql(campaign, run.limits, run.tag_columns)
+    reason = reason_sql(campaign, run.settings, run.as_of, audience, has_recency, attempts)
+    held = held_out_sql(run.settings.holdout_salt, campaign.name, share, "people.customer_id")
+    return (
+        f"select people.customer_id as customer_id, {reason} as reason,"
+        f" case when people.globally_held_out then '{GLOBALLY_HELD_OUT}' when {held} then '{HELD_OUT}'"
+        f" else '{TREATED}' end as arm, cast({campaign.rank_by.column} as double) as score,"
+        f" {_conversion_sql(run.available, campaign)} as conversion from list_people people" + "".join(joins)
+    )
+
+
+def _conversion_sql(available: Mapping[str, Sequence[str]], campaign: Campaign) -> str:
+    """Expected P(order within the campaign's window), in millionths, from the dormancy probability.
+
+    Silence is carried to the window's length as if the hazard were even: S(w) = S(h) ** (w / h). Whole millionths
+    add up to the same sum in any order.
+    """
+    needed = {"dormancy_probability", "dormancy_horizon_days"}
+    if not needed <= set(available.get("scores", ())):
+        return "cast(null as bigint)"
+    exponent = f"cast({campaign.window_days} as double) / scores.dormancy_horizon_days"
+    silent = f"power(scores.dormancy_probability, {exponent})"
+    return f"cast(round((1 - {silent}) * {_MILLION}) as bigint)"
+
+
+def _placed_sql(campaign: Campaign) -> str:
+    if campaign.max_size is None:
+        return "select customer_id, reason, arm, score, conversion from list_judged"
+    treated = f"case when arm = '{TREATED}' then 1 else 0 end"
+    order = "desc" if campaign.rank_by.direction == "highest" else "asc"
+    above = (
+        f"sum({treated}) over (order by score {order} nulls last, customer_id"
+        f" rows between unbounded preceding and current row) - {treated}"
+    )
+    return (
+        "select customer_id, case when above >= "
+        f"{campaign.max_size} then 'over_capacity' else null end as reason, arm, score, conversion from"
+        f" (select customer_id, arm, score, conversion, {above} as above from list_judged"
+        " where reason is null) ranked"
+        " union all select customer_id, reason, arm, score, conversion from list_judged where reason is not null"
+    )
+
+
+def _result(run: _Run, campaign: Campaign, share: float, counts: pd.DataFrame) -> CampaignResult:
+    qualified = counts[counts["reason"].isna()].set_index("arm")["people"]
+    listed, held, globally = (int(qualified.get(arm, 0)) for arm in (TREATED, HELD_OUT, GLOBALLY_HELD_OUT))
+    by_reason = counts.dropna(subset=["reason"]).groupby("reason")["people"].sum()
+    excluded = {reason: int(by_reason[reason]) for reason in REASONS if reason in by_reason.index}
+    refused = ""
+    if listed < run.settings.minimum_list:
+        refused = f"{listed} people would be listed; lists under {run.settings.minimum_list} are refused"
+        excluded["list_refused"] = listed + held + globally
+        listed = held = globally = 0
+    base_rate = None if refused else _expected_conversion(run.engine)
+    result = CampaignResult(
+        campaign,
+        "refused" if refused else "built",
+        refused,
+        run.base,
+        listed,
+        held,
+        globally,
+        excluded,
+        share,
+        None if refused else power_statement(base_rate, listed, held),
+    )
+    if result.listed + result.held_out + result.globally_held_out + sum(excluded.values()) != run.base:
+        raise SegmlError(
+            f"{campaign.name}: {result.listed} listed, {result.held_out + result.globally_held_out} held out and"
+            f" {sum(excluded.values())} excluded are not the {run.base} people of the base",
+            "a table has people twice; run `segml check`",
+        )
+    return result
+
+
+def _expected_conversion(engine: Engine) -> float | None:
+    row = engine.fetch(
+        "select cast(sum(conversion) as bigint) as total, count(conversion) as people from list_placed"
+        f" where reason is null and arm <> '{GLOBALLY_HELD_OUT}'"
+    )
+    people = int(row["people"].iloc[0])
+    return None if not people else int(row["total"].iloc[0]) / people / _MILLION

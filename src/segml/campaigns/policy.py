@@ -1,0 +1,239 @@
+"""What may be sent to whom: consent, objection, quiet days and contact caps, as one row a person.
+
+Everything is as of the cutoff: an event at or after it is not known yet. Unknown consent is no. Where two changes of
+consent fall on the same second, the withdrawal stands. An unsubscription or a complaint about a mail withdraws
+marketing consent for its channel until it is given again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from segml.campaigns.audience import literal
+from segml.campaigns.catalogue import Campaign
+from segml.config import ListSettings
+from segml.time_windows import SECONDS_PER_DAY, Cutoff
+
+# The first that applies is the one reported; the order is part of the files' meaning.
+REASONS = (
+    "profiling_objection",
+    "not_in_audience",
+    "no_consent",
+    "quiet_after_complaint",
+    "quiet_after_return",
+    "recent_buyer",
+    "too_many_attempts",
+    "cool_down",
+    "contact_cap",
+    "on_another_list",
+    "over_capacity",
+    "list_refused",
+)
+Columns = Mapping[str, Collection[str]]
+
+
+def base_sql(available: Columns) -> str:
+    """Return everybody anybody knows of: people of customers, features and scores, each once."""
+    known = [table for table in ("customers", "features", "scores") if table in available]
+    return " union ".join(f"select customer_id from {table}" for table in known)
+
+
+def people_sql(
+    available: Columns,
+    campaigns: Sequence[Campaign],
+    settings: ListSettings,
+    as_of: Cutoff,
+    global_holdout: str,
+    history: bool,
+) -> str:
+    """Return the query for one row a person: what the policy knows of them, whatever the campaign.
+
+    Columns: customer_id, objection, consent_<channel>_<purpose> (see `consent_ok_sql`), complaint_at, return_at,
+    capped, globally_held_out.
+    """
+    joins, chosen = [], ["base.customer_id as customer_id"]
+    log = _consent_log_sql(available, as_of)
+    if log:
+        joins.append(f" left join ({_consent_states_sql(log, campaigns)}) consent on {_same('consent')}")
+        chosen.append("coalesce(consent.profiling % 2 <> 0, false) as objection")
+        chosen += [f"consent.{name} as {name}" for name in _consent_names(campaigns)]
+    else:
+        chosen.append("false as objection")
+        chosen += [f"cast(null as bigint) as {name}" for name in _consent_names(campaigns)]
+    for name, query in (
+        ("complaint", _complaints_sql(available, as_of)),
+        ("return", _returns_sql(available, as_of)),
+    ):
+        if query:
+            joins.append(f" left join ({query}) last_{name} on {_same(f'last_{name}')}")
+        chosen.append(f"{f'last_{name}.happened_at' if query else 'cast(null as bigint)'} as {name}_at")
+    contacts = contacts_sql(available, as_of, history)
+    if contacts and settings.caps:
+        joins.append(f" left join ({_capped_sql(contacts, settings, as_of)}) caps on {_same('caps')}")
+        chosen.append("coalesce(caps.capped, false) as capped")
+    else:
+        chosen.append("false as capped")
+    chosen.append(f"{global_holdout} as globally_held_out")
+    return f"select {', '.join(chosen)} from ({base_sql(available)}) base" + "".join(joins)
+
+
+def contacts_sql(available: Columns, as_of: Cutoff, history: bool) -> str:
+    """Return earlier contacts, one row each: customer_id, campaign ('' when unknown), at, listed (0 sent, 1 listed).
+
+    A list of ours is a contact on its day, whether or not the sending tool reports back.
+    """
+    parts = []
+    if "email_events" in available:
+        campaign = "coalesce(campaign_id, '')" if "campaign_id" in available["email_events"] else "''"
+        parts.append(
+            f"select customer_id, {campaign} as campaign, occurred_at as happened_at, 0 as listed from email_events"
+            f" where event = 'sent' and occurred_at < {as_of.seconds}"
+        )
+    if history:
+        parts.append("select customer_id, campaign, happened_at, 1 as listed from list_history")
+    return " union all ".join(parts)
+
+
+def attempts_sql(contacts: str, campaign: Campaign) -> str:
+    """Return earlier contacts of one campaign: customer_id, attempts, last_at."""
+    return (
+        f"select customer_id, {_contacts_once('true')} as attempts, max(happened_at) as last_at"
+        f" from ({contacts}) contacts where campaign = {literal(campaign.name)} group by customer_id"
+    )
+
+
+def reason_sql(
+    campaign: Campaign,
+    settings: ListSettings,
+    as_of: Cutoff,
+    audience: str,
+    has_recency: bool,
+    attempts: bool,
+) -> str:
+    """Return SQL for the first reason why a person is not on a list; null for those who qualify."""
+    quiet_from = as_of.seconds - settings.quiet_days * SECONDS_PER_DAY
+    cool_from = as_of.seconds - campaign.cool_down_days * SECONDS_PER_DAY
+    cases = {
+        "profiling_objection": "people.objection",
+        "not_in_audience": f"not {audience}",
+        "no_consent": f"not {consent_ok_sql(campaign, settings)}",
+    }
+    if settings.quiet_days:
+        cases["quiet_after_complaint"] = f"people.complaint_at >= {quiet_from}"
+        cases["quiet_after_return"] = f"people.return_at >= {quiet_from}"
+    if campaign.min_days_since_last_order and has_recency:
+        cases["recent_buyer"] = f"features.recency_days < {campaign.min_days_since_last_order}"
+    if attempts and campaign.max_attempts is not None:
+        cases["too_many_attempts"] = f"attempts.attempts >= {campaign.max_attempts}"
+    if attempts and campaign.cool_down_days:
+        cases["cool_down"] = f"attempts.last_at >= {cool_from}"
+    cases["contact_cap"] = "people.capped"
+    cases["on_another_list"] = "claimed.customer_id is not null"
+    whens = " ".join(f"when {cases[reason]} then '{reason}'" for reason in REASONS if reason in cases)
+    return f"case {whens} else null end"
+
+
+def consent_ok_sql(campaign: Campaign, settings: ListSettings) -> str:
+    """Return SQL for "may be contacted": the last change was a consent, or no change and a stated basis."""
+    state = f"people.{_consent_name(campaign.channel, campaign.purpose)}"
+    given = f"{state} is not null and {state} % 2 = 0"
+    return f"({given})" if settings.consent.required else f"({state} is null or {state} % 2 = 0)"
+
+
+def _consent_log_sql(available: Columns, as_of: Cutoff) -> str:
+    # `stamp` orders changes by time and, within a second, withdrawals (odd) after consents (even): its maximum is
+    # the state, and no window function is needed.
+    parts = []
+    if "consents" in available:
+        channel = (
+            "nullif(trim(channel), '')" if "channel" in available["consents"] else "cast(null as string)"
+        )
+        parts.append(
+            f"select customer_id, {channel} as channel, purpose,"
+            " changed_at * 2 + case when cast(granted as boolean) then 0 else 1 end as stamp"
+            f" from consents where changed_at < {as_of.seconds}"
+        )
+    if "email_events" in available:
+        channel = (
+            "coalesce(nullif(trim(channel), ''), 'email')"
+            if "channel" in available["email_events"]
+            else "'email'"
+        )
+        parts.append(
+            f"select customer_id, {channel} as channel, 'marketing' as purpose, occurred_at * 2 + 1 as stamp"
+            f" from email_events where event in ('unsubscribe', 'complaint') and occurred_at < {as_of.seconds}"
+        )
+    return " union all ".join(parts)
+
+
+def _consent_states_sql(log: str, campaigns: Sequence[Campaign]) -> str:
+    # A withdrawal without a channel holds for all of them; a consent without one only for purposes without channels.
+    states = ["max(stamp) filter (where purpose = 'profiling') as profiling"]
+    for channel, purpose in sorted({(campaign.channel, campaign.purpose) for campaign in campaigns}):
+        blank = "channel is null" if purpose != "marketing" else "(channel is null and stamp % 2 <> 0)"
+        states.append(
+            f"max(stamp) filter (where purpose = '{purpose}' and (channel = '{channel}' or {blank}))"
+            f" as {_consent_name(channel, purpose)}"
+        )
+    return f"select customer_id, {', '.join(states)} from ({log}) log group by customer_id"
+
+
+def _consent_names(campaigns: Sequence[Campaign]) -> list[str]:
+    return sorted({_consent_name(campaign.channel, campaign.purpose) for campaign in campaigns})
+
+
+def _consent_name(channel: str, purpose: str) -> str:
+    return f"consent_{channel}_{purpose}"
+
+
+def _complaints_sql(available: Columns, as_of: Cutoff) -> str:
+    parts = []
+    if "email_events" in available:
+        parts.append(
+            "select customer_id, occurred_at as happened_at from email_events"
+            f" where event = 'complaint' and occurred_at < {as_of.seconds}"
+        )
+    if "kind" in available.get("support_tickets", ()):
+        parts.append(
+            "select customer_id, opened_at as happened_at from support_tickets"
+            f" where kind = 'complaint' and opened_at < {as_of.seconds}"
+        )
+    union = " union all ".join(parts)
+    return (
+        f"select customer_id, max(happened_at) as happened_at from ({union}) complaints group by customer_id"
+        if parts
+        else ""
+    )
+
+
+def _returns_sql(available: Columns, as_of: Cutoff) -> str:
+    if "returns" not in available:
+        return ""
+    return (
+        f"select customer_id, max(returned_at) as happened_at from returns where returned_at < {as_of.seconds}"
+        " group by customer_id"
+    )
+
+
+def _capped_sql(contacts: str, settings: ListSettings, as_of: Cutoff) -> str:
+    # One contact more than there are must stay within every cap.
+    counted, full = [], []
+    for place, cap in enumerate(settings.caps):
+        recent = f"happened_at >= {as_of.seconds - cap.days * SECONDS_PER_DAY}"
+        counted.append(f"{_contacts_once(recent)} as cap_{place}")
+        full.append(f"sum(cap_{place}) >= {cap.contacts}")
+    return (
+        f"select customer_id, {' or '.join(full)} as capped from ("
+        f" select customer_id, campaign, {', '.join(counted)} from ({contacts}) contacts"
+        " group by customer_id, campaign) counted group by customer_id"
+    )
+
+
+def _contacts_once(condition: str) -> str:
+    # What was sent from a list of ours appears twice, as a list and as a sending: the larger of the two counts.
+    sent = f"count(*) filter (where listed = 0 and {condition})"
+    return f"greatest({sent}, count(*) filter (where listed = 1 and {condition}))"
+
+
+def _same(alias: str) -> str:
+    return f"{alias}.customer_id = base.customer_id"
