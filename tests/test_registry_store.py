@@ -26,6 +26,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+import segml
 from registry_standin import CONTRACT, FEATURES, METADATA, StandIn, features, register
 from segml.errors import ModelError
 from segml.models.returning import ReturnCurve, ReturnTask
@@ -160,7 +161,7 @@ def test_r42_the_package_declares_requirements_and_a_signature_of_doubles(store)
     folder = model_folder(store, 1)
     requirements = (folder / "requirements.txt").read_text().splitlines()
     assert set(pinned_requirements()) <= set(requirements)
-    assert f"pandas=={pd.__version__}" in requirements
+    assert {f"pandas=={pd.__version__}", f"segml=={segml.__version__}"} <= set(requirements)
     assert (folder / "artifacts" / "card.md").read_text() == "# card\n"
     signature = (folder / "MLmodel").read_text()
     assert [signature.count(f'"name": "{name}"') for name in (*FEATURES, "unused", "customer_id")] == [

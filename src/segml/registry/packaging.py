@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+import segml
 from segml.errors import ModelError
 from segml.registry.model_types import TaskModel, build_model, read_document, write_model
 from segml.registry.tracking import import_mlflow, mlflow_warnings_muted
@@ -120,5 +121,7 @@ def _signature(inputs: pd.DataFrame, outputs: pd.DataFrame) -> Any:
 def _pinned(name: str) -> str:
     try:
         return f"{name}=={importlib.metadata.version(name)}"
-    except importlib.metadata.PackageNotFoundError:  # segml run from its source folder
-        return name
+    except importlib.metadata.PackageNotFoundError:
+        if name != "segml":
+            raise ModelError(f"{name} is required by every registered model and is not installed") from None
+        return f"segml=={segml.__version__}"  # run from its source folder
