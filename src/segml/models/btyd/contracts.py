@@ -143,7 +143,7 @@ class BetaGeometricBetaBinomial(BTYDModel):
     >>> published = {"alpha": 1.2035, "beta": 0.7497, "gamma": 0.6567, "delta": 2.7834}
     >>> model = BetaGeometricBetaBinomial.from_params(published, time_unit="years")
     >>> history = pd.DataFrame({"repeat_orders": [0, 6], "recency": [0, 6], "age": [6, 6]})
-    >>> model.expected_purchases(history, 5).round(2).tolist()  # Fader, Hardie & Shang (2010), table 5
+    >>> model.expected_purchases(history, 5).round(2).tolist()  # as in the paper
     [0.07, 3.75]
     """
 
