@@ -22,7 +22,7 @@ _PUBLIC = {
     "InterestSegmenter": "segml.models.segments.interests",
     "RfmScorer": "segml.models.segments.rfm",
     "ReturnClassifier": "segml.models.returning",
-    "ReturnCurve": "segml.models.return_curve",
+    "ReturnCurve": "segml.models.returning",
     "ValueRegressor": "segml.models.value",
     "LifetimeValue": "segml.models.value",
     "SyntheticShop": "segml.sources.synthetic",

@@ -13,6 +13,7 @@ from segml.errors import ConfigurationError
 from segml.features.snapshot import register_tables
 from segml.pipelines.narration import Narrator
 from segml.sources.ingest import IngestReport, ingest
+from segml.tables.partition import content_sha256, read_manifest
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
 
@@ -25,7 +26,7 @@ class OpenBase:
     report : IngestReport
         What ingestion found and left out.
     data_hash : str
-        Hash of everything the validated tables were made from.
+        Hash of the validated tables' contents.
     """
 
     config: Config
@@ -68,4 +69,5 @@ def open_base(config: Config, narrator: Narrator) -> Iterator[OpenBase]:
         tell(", ".join(f"{count.rows_out:,} {name}" for name, count in report.tables.items()))
     with open_engine(config.engine, config.root, config.memory, config.scoring.threads) as engine:
         register_tables(engine, report.folder)
-        yield OpenBase(config, engine, report, report.data_hash)
+        manifest = read_manifest(report.folder) or {}
+        yield OpenBase(config, engine, report, content_sha256(manifest.get("outputs")))

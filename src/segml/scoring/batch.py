@@ -44,6 +44,8 @@ class ScoringJob:
         The snapshot's feature contract; a champion trained on another one refuses.
     bands : BandSettings
         P(order) -> word.
+    rules : dict of str to callable
+        Rule-based scores (RFM): features -> columns.
     active_within_days : int
         The models' population; others are scored too, and marked.
     chunk_customers : int
@@ -57,6 +59,7 @@ class ScoringJob:
     horizons: Mapping[str, int]
     contract: str
     bands: BandSettings
+    rules: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = field(default_factory=dict)
     active_within_days: int = 365
     chunk_customers: int = 100_000
     reasons_for: str = "dormancy"
@@ -149,8 +152,21 @@ def score_chunk(features: pd.DataFrame, job: ScoringJob) -> tuple[pd.DataFrame, 
     parts: list[pd.DataFrame] = [_identity(scored, job)]
     if not scored.empty:
         parts += [_task_scores(task, model, scored, job) for task, model in job.champions.items()]
+        _never_contradict(parts, job)
+        parts += [rule(scored) for rule in job.rules.values()]
         parts.append(reason_columns(scored, job))
     return pd.concat(parts, axis=1).reset_index(), left_out
+
+
+def _never_contradict(parts: list[pd.DataFrame], job: ScoringJob) -> None:
+    """Who is silent for the long horizon is silent for the short one, also when the champions are of different age."""
+    by_horizon = sorted(PROBABILITY_TASKS, key=lambda task: job.horizons.get(task, 0))
+    shorter, longer = (
+        next((part for part in parts if f"{task}_probability" in part), None) for task in by_horizon
+    )
+    if shorter is not None and longer is not None:
+        names = [f"{task}_probability" for task in by_horizon]
+        longer[names[1]] = np.minimum(longer[names[1]], shorter[names[0]])
 
 
 def _identity(scored: pd.DataFrame, job: ScoringJob) -> pd.DataFrame:

@@ -1,0 +1,63 @@
+"""`segml lists`: scores and tags of the day -> campaign lists, holdouts, and a reason for everybody who is on none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from segml.campaigns.catalogue import load_campaigns
+from segml.campaigns.lists import build_lists
+from segml.campaigns.results import ListsReport
+from segml.config import Config
+from segml.errors import DataError
+from segml.pipelines.base import OpenBase, open_base
+from segml.pipelines.narration import Narrator, Silent
+from segml.pipelines.score import SCORES
+from segml.tables.partition import content_sha256, read_manifest
+from segml.time_windows import Cutoff
+
+
+@dataclass(frozen=True)
+class ListsResult:
+    """The lists of one day.
+
+    Attributes
+    ----------
+    folder : Path
+        One folder a campaign below it.
+    """
+
+    config: Config
+    as_of: Cutoff
+    folder: Path
+    report: ListsReport
+
+
+def lists(config: Config, narrator: Narrator | None = None) -> ListsResult:
+    """Build every campaign's list from the scores of the day."""
+    tell = narrator or Silent()
+    with open_base(config, tell) as base:
+        return lists_of_base(base, tell)
+
+
+def lists_of_base(base: OpenBase, narrator: Narrator) -> ListsResult:
+    """Build the lists of a base that is open already."""
+    config, day = base.config, f"as_of={base.as_of.label}"
+    scores, tags = config.data_path("scores", day), config.data_path("tags", day)
+    snapshot = config.data_path("features", f"cutoff={base.as_of.label}")
+    manifest = read_manifest(scores)
+    if manifest is None:
+        raise DataError(f"no scores as of {base.as_of}", "run `segml score CONFIG` first")
+    campaigns = load_campaigns(config.path(config.lists.folder))
+    for name, place in (
+        ("scores", scores / SCORES),
+        ("tags", tags / "tags.parquet"),
+        ("features", snapshot / "features"),
+    ):
+        base.engine.register(name, place)
+    run_id = content_sha256([manifest, [campaign.model_dump(mode="json") for campaign in campaigns]])[:16]
+    folder = config.data_path("lists")
+    with narrator.step("lists") as tell:
+        report = build_lists(base.engine, campaigns, config.lists, base.as_of, run_id, folder)
+        tell(f"{sum(result.listed for result in report.campaigns):,} people on {len(report.campaigns)} lists")
+    return ListsResult(config, base.as_of, folder, report)

@@ -1,0 +1,303 @@
+"""Dormancy, churn and lifetime value: learn from many cutoffs, judge on a later one.
+
+Everything that is judged is judged on the same customers of the test cutoff: the challenger, the present champion and
+the naive rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segml.config import Config
+from segml.errors import ModelError
+from segml.evaluation.calibration import gains_frame, reliability_frame, value_decile_frame
+from segml.evaluation.comparison import PairedDifference, paired_difference
+from segml.evaluation.metrics import classification_report_frame, value_report_frame
+from segml.features.plan import FeaturePlan
+from segml.features.snapshot import load_labels, load_snapshot
+from segml.pipelines.promotion import Trained
+from segml.pipelines.schedule import Schedule
+from segml.registry.floor import DataCounts, DataFloor, require_floor
+from segml.registry.gate import GateRules, decide
+from segml.registry.registered import RegisteredModel
+from segml.time_windows import Cutoff
+
+EXAMPLE_ROWS = 5
+ORDER_MODELS = {"bg_nbd": "BetaGeoNBD", "mbg_nbd": "ModifiedBetaGeoNBD", "pareto_nbd": "ParetoNBD"}
+
+
+@dataclass
+class TrainingData:
+    """Snapshots on disk, and what is known about them.
+
+    Attributes
+    ----------
+    partitions : dict of Cutoff to Path
+        One snapshot a cutoff.
+    first_day, observed_until : Cutoff
+        Ends of the history.
+    """
+
+    config: Config
+    plan: FeaturePlan
+    partitions: Mapping[Cutoff, Path]
+    first_day: Cutoff
+    observed_until: Cutoff
+
+    def __post_init__(self) -> None:
+        self._kept: dict[Cutoff, tuple[pd.DataFrame, pd.DataFrame]] = {}
+
+    def population(self, cutoff: Cutoff) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return features and labels of the customers who bought lately enough at a cutoff."""
+        if cutoff not in self._kept:
+            features, labels = load_snapshot(self.partitions[cutoff]), load_labels(self.partitions[cutoff])
+            lately = (features["recency_days"] <= self.config.models.active_within_days).to_numpy()
+            self._kept[cutoff] = features[lately], labels[lately]
+        return self._kept[cutoff]
+
+    def stacked(self, cutoffs: Iterable[Cutoff]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return several cutoffs' features and labels under the index (cutoff, customer_id)."""
+        frames = {cutoff.label: self.population(cutoff) for cutoff in sorted(set(cutoffs))}
+        features = pd.concat({label: pair[0] for label, pair in frames.items()}, names=["cutoff"])
+        labels = pd.concat({label: pair[1] for label, pair in frames.items()}, names=["cutoff"])
+        return features, labels
+
+    @cached_property
+    def last_customers(self) -> int:
+        """Customers of the population at the latest cutoff with a snapshot."""
+        return len(self.population(max(self.partitions))[0])
+
+    def facts(
+        self, schedule: Schedule, predicts: str, features: Sequence[str], limits: Iterable[str]
+    ) -> dict[str, Any]:
+        """Return what the model card says about data and cutoffs."""
+        days = self.config.models.active_within_days
+        return {
+            "predicts": predicts,
+            "population": f"customers with an order in the {days} days before the cutoff; others are scored and marked",
+            "data_from": self.first_day.label,
+            "data_until": self.observed_until.label,
+            "training_cutoffs": [cutoff.label for cutoff in (*schedule.training, schedule.calibration)],
+            "test_cutoff": schedule.test.label,
+            "customers": len(self.population(schedule.test)[0]),
+            "features": {name: self.plan.meanings[name] for name in features},
+            "limits": list(limits),
+            "plan": self.plan.to_dict(),
+        }
+
+
+def masked_labels(
+    labels: pd.DataFrame, schedules: Iterable[Schedule], which: Callable[[Schedule], Iterable[Cutoff]]
+) -> pd.DataFrame:
+    """Return the labels with those blanked that a horizon's schedule does not allow.
+
+    One frame serves all horizons; a longer horizon has fewer closed windows before its own test.
+    """
+    masked = labels.copy()
+    at = labels.index.get_level_values("cutoff")
+    for schedule in schedules:
+        allowed = {cutoff.label for cutoff in which(schedule)}
+        columns = [name for name in labels if name.endswith(f"_next_{schedule.horizon}d")]
+        masked.loc[~at.isin(allowed), columns] = np.nan
+    return masked
+
+
+def train_returns(
+    data: TrainingData, schedules: Mapping[str, Schedule], champions: Mapping[str, RegisteredModel | None]
+) -> list[Trained]:
+    """Fit one return curve and judge each task that reads it.
+
+    Parameters
+    ----------
+    data : TrainingData
+    schedules : dict of str to Schedule
+        ``dormancy`` and/or ``churn``.
+    champions : dict of str to RegisteredModel or None
+        Present champions.
+    """
+    from segml.models.returning import ReturnCurve, ReturnTask
+
+    different = list({schedule.horizon: schedule for schedule in schedules.values()}.values())
+    features, labels = data.stacked(c for schedule in different for c in schedule.training)
+    later, later_labels = data.stacked(schedule.calibration for schedule in different)
+    curve = ReturnCurve(
+        sorted(schedule.horizon for schedule in different),
+        random_state=data.config.seed,
+        num_threads=data.config.scoring.threads,
+    ).fit(
+        features,
+        masked_labels(labels, different, lambda schedule: schedule.training),
+        calibration=(later, masked_labels(later_labels, different, lambda schedule: [schedule.calibration])),
+    )
+    return [
+        judge_return(data, ReturnTask(task, schedule.horizon, curve), schedule, champions.get(task))  # type: ignore[arg-type]
+        for task, schedule in schedules.items()
+    ]
+
+
+def judge_return(
+    data: TrainingData, model: Any, schedule: Schedule, champion: RegisteredModel | None
+) -> Trained:
+    """Hold a dormancy or churn model against the recency rule and the champion, on the test cutoff."""
+    from segml.evaluation import plots
+    from segml.models.baselines import RecencyRule
+
+    task, horizon = str(model.task), schedule.horizon
+    features, labels = data.population(schedule.test)
+    outcome = labels[f"silent_next_{horizon}d"].to_numpy()
+    probability = model.score(features)[f"{task}_probability"].to_numpy()
+    rule = RecencyRule(f"silent_next_{horizon}d").fit(*data.stacked([schedule.calibration]))
+    silence = features["recency_days"].to_numpy()
+    against = compare(data.config, outcome, probability, silence, "auc")
+    against_champion, notes = versus_champion(
+        data, champion, features, outcome, probability, "auc", f"{task}_probability"
+    )
+    report = classification_report_frame(
+        outcome, {"model": probability, "recency rule": rule.predict(features)}
+    )
+    metrics = {name: float(value) for name, value in report["model"].items()}
+    decision = decide(metrics, against, against_champion, _rules(data.config, "auc"))
+    sample = features.iloc[:: max(1, len(features) // 2_000)]
+    return Trained(
+        model=model,
+        decision=decision,
+        metric="auc",
+        metrics=metrics
+        | {"baseline_auc": against.second, "difference_low": against.low, "difference_high": against.high},
+        difference=against,
+        against_champion=against_champion,
+        baseline_name="days since the last order",
+        example=features.head(EXAMPLE_ROWS),
+        facts=data.facts(
+            schedule,
+            f"the probability that a customer places no order in the {horizon} days after the cutoff",
+            model.feature_names_in_,
+            ["a probability of silence, not of responding to a message: that takes a randomised holdout"],
+        ),
+        notes=[*model.notes_, *notes],
+        params={"horizon_days": horizon, "training_cutoffs": len(schedule.training)},
+        frames={"metrics": report, "reliability": reliability_frame(outcome, probability)},
+        plots={
+            "reliability": lambda ax: plots.plot_reliability(reliability_frame(outcome, probability), ax=ax),
+            "gains": lambda ax: plots.plot_gains(
+                gains_frame(outcome, {"model": probability, "recency rule": silence}), ax=ax
+            ),
+            "reasons": lambda ax: plots.plot_reason_summary(model.reason_summary(sample), ax=ax),
+        },
+    )
+
+
+def train_value(data: TrainingData, schedule: Schedule, champion: RegisteredModel | None) -> Trained:
+    """Fit the lifetime value of everybody and judge it against "last period again"."""
+    from segml.evaluation import plots
+    from segml.models import btyd
+    from segml.models.baselines import LastPeriodAgain
+    from segml.models.value import LifetimeValue
+
+    horizon = schedule.horizon
+    model = LifetimeValue(
+        horizon,
+        getattr(btyd, ORDER_MODELS[data.config.models.btyd])(),
+        margin=data.config.models.margin,
+        random_state=data.config.seed,
+        num_threads=data.config.scoring.threads,
+    ).fit(*data.stacked(schedule.training), calibration=data.stacked([schedule.calibration]))
+    test, test_labels = data.population(schedule.test)
+    outcome = test_labels[f"spend_next_{horizon}d"].to_numpy() * data.config.models.margin
+    forecast = model.score(test)
+    value = forecast[f"clv_{horizon}d"].to_numpy()
+    again = LastPeriodAgain(horizon).predict(test) * data.config.models.margin
+    against = compare(data.config, outcome, value, again, "normalised_gini")
+    against_champion, notes = versus_champion(
+        data, champion, test, outcome, value, "normalised_gini", f"clv_{horizon}d"
+    )
+    report = value_report_frame(outcome, {"model": value, "last period again": again})
+    metrics = {name: float(number) for name, number in report["model"].items()}
+    inside = (outcome >= forecast[f"clv_{horizon}d_low"]) & (outcome <= forecast[f"clv_{horizon}d_high"])
+    metrics["interval_coverage"] = float(inside.mean())
+    decision = decide(metrics, against, against_champion, _rules(data.config, "normalised_gini"))
+    return Trained(
+        model=model,
+        decision=decision,
+        metric="normalised_gini",
+        metrics=metrics | {"baseline_normalised_gini": against.second},
+        difference=against,
+        against_champion=against_champion,
+        baseline_name="last period again",
+        example=test.head(EXAMPLE_ROWS),
+        facts=data.facts(
+            schedule,
+            f"what a customer spends in the {horizon} days after the cutoff, net of returns, in {data.config.currency}",
+            model.feature_names_in_,
+            ["a horizon that the history has not seen in this season is forecast without it"],
+        ),
+        notes=[*model.notes_, *notes],
+        params={
+            "horizon_days": horizon,
+            "training_cutoffs": len(schedule.training),
+            "btyd": data.config.models.btyd,
+        },
+        frames={"metrics": report},
+        plots={"deciles": lambda ax: plots.plot_value_deciles(value_decile_frame(outcome, value), ax=ax)},
+    )
+
+
+def compare(config: Config, outcome: Any, first: Any, second: Any, metric: str) -> PairedDifference:
+    """Compare two scores on the same rows, with the configuration's bootstrap."""
+    return paired_difference(
+        outcome, first, second, metric, draws=config.models.gate.bootstraps, seed=config.seed + 20_260_101
+    )
+
+
+def versus_champion(
+    data: TrainingData,
+    champion: RegisteredModel | None,
+    features: pd.DataFrame,
+    outcome: Any,
+    challenger: Any,
+    metric: str,
+    column: str,
+) -> tuple[PairedDifference | None, list[str]]:
+    """Compare with the champion on the same rows, or say why that can't be done."""
+    if champion is None:
+        return None, []
+    try:
+        score = champion.score(features, contract=data.plan.contract)[column].to_numpy()
+    except (ModelError, KeyError) as error:
+        return None, [f"not compared with the champion {champion.label}: {str(error).splitlines()[0]}"]
+    return compare(data.config, outcome, challenger, score, metric), []
+
+
+def require_enough(task: str, data: TrainingData, schedule: Schedule) -> None:
+    """Refuse a model below its floor, with the numbers that are missing."""
+    floor = data.config.models.gate.floor
+    features, labels = data.population(schedule.test)
+    name = f"silent_next_{schedule.horizon}d"
+    silent = int(labels[name].sum()) if name in labels else None
+    require_floor(
+        task,
+        DataCounts(
+            customers=len(features),
+            history_days=schedule.test.day - data.first_day.day,
+            horizon_days=schedule.horizon,
+            positives=silent,
+            negatives=None if silent is None else len(features) - silent,
+        ),
+        DataFloor(
+            customers=floor.customers,
+            positives=floor.positives,
+            negatives=floor.negatives,
+            history_per_horizon=1,
+        ),
+    )
+
+
+def _rules(config: Config, metric: str) -> GateRules:
+    return GateRules(metric=metric, tolerance=config.models.gate.champion_tolerance)

@@ -1,0 +1,40 @@
+"""`segml run`: the main job, from files to lists: data, train, score, lists, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from segml.config import Config
+from segml.pipelines.base import open_base
+from segml.pipelines.data import DataResult
+from segml.pipelines.lists import ListsResult, lists_of_base
+from segml.pipelines.narration import Narrator, Silent
+from segml.pipelines.report import write_report
+from segml.pipelines.score import ScoreResult, score_base
+from segml.pipelines.train import TrainingResult, train_base
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Everything one run did, for the last screen."""
+
+    config: Config
+    data: DataResult
+    training: TrainingResult
+    scores: ScoreResult
+    lists: ListsResult
+    report: Path
+
+
+def run(config: Config, narrator: Narrator | None = None) -> RunResult:
+    """Do everything for one base; what has not changed is not done again."""
+    tell = narrator or Silent()
+    with open_base(config, tell) as base:
+        data = DataResult(config, base.report, base.first_day, base.observed_until)
+        training = train_base(base, tell)
+        scores = score_base(base, tell)
+        lists = lists_of_base(base, tell)
+        with tell.step("report"):
+            report = write_report(data, training, scores, lists)
+    return RunResult(config, data, training, scores, lists, report)

@@ -1,0 +1,164 @@
+"""`segml score`: champions and the snapshot of the day -> scores and tags, Parquet to Parquet.
+
+Steps: champions by alias -> the snapshot they were trained for -> scores in chunks -> tags. Nothing is fitted here
+but the RFM thresholds, which are a statement about the base of the day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.dataset as ds
+
+from segml.config import Config
+from segml.errors import ModelError
+from segml.features.plan import FeaturePlan
+from segml.features.snapshot import write_snapshots
+from segml.models.segments.rfm import RfmScorer
+from segml.pipelines.base import OpenBase, open_base
+from segml.pipelines.narration import Narrator, Silent
+from segml.pipelines.train import TASKS, snapshot_request
+from segml.registry.registered import RegisteredModel
+from segml.registry.store import ModelStore
+from segml.scoring.batch import ScoringJob, ScoringResult, score_snapshot
+from segml.scoring.tag_table import TagsReport, write_tags
+from segml.scoring.tags import load_tags
+from segml.tables.partition import content_sha256, write_manifest, writing
+from segml.time_windows import Cutoff
+
+SCORES = "scores.parquet"
+_RFM_COLUMNS = ("recency_days", "orders_total", "spend_total")
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """What was scored, with what, and the tags that came of it.
+
+    Attributes
+    ----------
+    folder : Path
+        Partition of the scores.
+    counts : ScoringResult
+        Rows in = rows out + reasons.
+    champions : dict of str to str
+        Task -> name, version and cutoff.
+    left_out : dict of str to str
+        Task -> why its champion did not score.
+    """
+
+    config: Config
+    as_of: Cutoff
+    folder: Path
+    tags_folder: Path
+    counts: ScoringResult
+    champions: dict[str, str]
+    left_out: dict[str, str]
+    tags: TagsReport
+
+
+def score(config: Config, narrator: Narrator | None = None) -> ScoreResult:
+    """Score and tag every customer of a base as of its day."""
+    tell = narrator or Silent()
+    with open_base(config, tell) as base:
+        return score_base(base, tell)
+
+
+def score_base(base: OpenBase, narrator: Narrator) -> ScoreResult:
+    """Score a base that is open already."""
+    config = base.config
+    plan, champions, left_out = load_champions(config, ModelStore(config.path(config.models_folder)))
+    with narrator.step("snapshot") as tell:
+        request = snapshot_request(base, (base.as_of,), sample=False)
+        (snapshot,) = write_snapshots(base.engine, plan, request, config.data_path("features"), tell)
+    folder = config.data_path("scores", f"as_of={base.as_of.label}")
+    job = scoring_job(base, plan, champions, RfmScorer().fit(_rfm_columns(snapshot / "features")))
+    with narrator.step("scores") as tell, writing(folder) as temporary:
+        counts = score_snapshot(snapshot / "features", job, temporary / SCORES, tell)
+        write_manifest(temporary, _manifest(base, plan, champions, counts))
+    with narrator.step("tags"):
+        tags_folder = config.data_path("tags", f"as_of={base.as_of.label}")
+        tags = tag(base, snapshot, folder, tags_folder)
+    labels = {task: model.label for task, model in champions.items()}
+    return ScoreResult(config, base.as_of, folder, tags_folder, counts, labels, left_out, tags)
+
+
+def load_champions(
+    config: Config, store: ModelStore
+) -> tuple[FeaturePlan, dict[str, RegisteredModel], dict[str, str]]:
+    """Return the champions that share a feature contract, their plan, and which were left out and why.
+
+    Raises
+    ------
+    ModelError
+        There is no champion at all.
+    """
+    found = {task: store.champion(config.base, task) for task in TASKS}
+    champions = {task: model for task, model in found.items() if model is not None}
+    if not champions:
+        raise ModelError(
+            f"no model of {config.base} was promoted yet",
+            "run `segml train CONFIG` and read why each was refused",
+        )
+    first = next(iter(champions.values()))
+    plan = FeaturePlan.from_dict(first.metadata["plan"])
+    same = {
+        task: model for task, model in champions.items() if model.feature_contract == first.feature_contract
+    }
+    left_out = {task: "no champion" for task in TASKS if task not in champions}
+    left_out |= {
+        task: f"{model.label} was trained on other features than {first.label}; train again"
+        for task, model in champions.items()
+        if task not in same
+    }
+    return plan, same, left_out
+
+
+def scoring_job(
+    base: OpenBase, plan: FeaturePlan, champions: dict[str, RegisteredModel], rfm: RfmScorer
+) -> ScoringJob:
+    """Put together what the batch scorer needs."""
+    config = base.config
+    return ScoringJob(
+        as_of=base.as_of,
+        champions=champions,
+        horizons={"dormancy": config.horizons.dormancy, "churn": config.horizons.churn},
+        contract=plan.contract,
+        bands=config.bands,
+        rules={"rfm": rfm.predict},
+        active_within_days=config.models.active_within_days,
+        chunk_customers=config.scoring.chunk_customers,
+    )
+
+
+def tag(base: OpenBase, snapshot: Path, scores: Path, folder: Path) -> TagsReport:
+    """Write the tag table of scored customers."""
+    config, engine = base.config, base.engine
+    engine.register("features", snapshot / "features")
+    engine.register("scores", scores / SCORES)
+    silent_days = config.models.active_within_days
+    catalogue = load_tags(bands=config.bands, silent_days=silent_days, clv_days=config.horizons.clv)
+    return write_tags(engine, catalogue, base.as_of, folder)
+
+
+def _rfm_columns(folder: Path) -> pd.DataFrame:
+    return ds.dataset(folder, format="parquet").to_table(columns=list(_RFM_COLUMNS)).to_pandas()
+
+
+def _manifest(
+    base: OpenBase, plan: FeaturePlan, champions: dict[str, RegisteredModel], counts: ScoringResult
+) -> dict[str, object]:
+    return {
+        "as_of": base.as_of.label,
+        "data": base.data_hash,
+        "feature_contract": plan.contract,
+        "configuration": content_sha256(base.config.model_dump(mode="json", exclude={"root"})),
+        "models": {
+            task: {"label": model.label, "fingerprint": model.fingerprint}
+            for task, model in champions.items()
+        },
+        "rows_in": counts.rows_in,
+        "rows_out": counts.rows_out,
+        "left_out": counts.left_out,
+    }

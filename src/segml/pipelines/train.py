@@ -1,0 +1,258 @@
+"""`segml train`: snapshots at many cutoffs, models, a verdict on each, the registry.
+
+Steps: validated tables -> schedule of cutoffs -> features and labels -> fit -> compare with the naive rule and the
+champion on a later window -> register -> promote or refuse. A model whose inputs have not changed is not trained
+again; what was said of it is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segml.config import Config
+from segml.errors import NotEnoughDataError
+from segml.features.plan import FeaturePlan, make_plan
+from segml.features.snapshot import SnapshotRequest, write_snapshots
+from segml.pipelines.base import OpenBase, open_base
+from segml.pipelines.narration import Narrator, Silent
+from segml.pipelines.predictions import TrainingData, require_enough, train_returns, train_value
+from segml.pipelines.promotion import ModelOutcome, Trained, remembered, settle
+from segml.pipelines.schedule import Schedule, all_cutoffs, make_schedule
+from segml.pipelines.segmentation import train_segments
+from segml.registry.fingerprint import fingerprint
+from segml.registry.registered import RegisteredModel
+from segml.registry.runs import TrainingRun
+from segml.registry.store import ModelStore
+from segml.time_windows import Cutoff
+
+RETURN_TASKS = ("dormancy", "churn")
+SEGMENT_TASKS = ("behavioural", "mixture", "interest")
+TASKS = (*RETURN_TASKS, "clv", *SEGMENT_TASKS)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training did.
+
+    Attributes
+    ----------
+    outcomes : tuple of ModelOutcome
+        One a task, in the order of `TASKS`.
+    unavailable_features : dict of str to str
+        Feature group -> why this base does not have it.
+    """
+
+    config: Config
+    as_of: Cutoff
+    outcomes: tuple[ModelOutcome, ...]
+    unavailable_features: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training under way: what is trained, from what, and what it is called."""
+
+    base: OpenBase
+    plan: FeaturePlan
+    schedules: dict[str, Schedule]
+    refused: dict[str, str]  # task -> why no schedule could be made
+    store: ModelStore
+
+    @property
+    def config(self) -> Config:
+        """The base's settings."""
+        return self.base.config
+
+    def fingerprint(self, task: str) -> str:
+        """Hash of everything the task's model is made from."""
+        settings = self.config.model_dump(
+            mode="json", include={"horizons", "cutoffs", "models", "seed", "features", "currency"}
+        )
+        content = [task, self.base.data_hash, self.base.as_of.label, self.plan.contract, settings]
+        return fingerprint(content)
+
+    def champion(self, task: str) -> RegisteredModel | None:
+        """The task's present champion."""
+        return self.store.champion(self.config.base, task)
+
+
+def train(config: Config, narrator: Narrator | None = None) -> TrainingResult:
+    """Train, judge and register every model of a base; see the module's notes."""
+    tell = narrator or Silent()
+    with open_base(config, tell) as base:
+        return train_base(base, tell)
+
+
+def train_base(base: OpenBase, narrator: Narrator) -> TrainingResult:
+    """Train on a base that is open already."""
+    training = plan_training(base)
+    outcomes = {
+        task: ModelOutcome(task, "unavailable", reasons=(why,)) for task, why in training.refused.items()
+    }
+    todo = []
+    for task in TASKS:
+        if task in outcomes:
+            continue
+        version = training.store.version_with_fingerprint(base.config.base, task, training.fingerprint(task))
+        if version is None:
+            todo.append(task)
+        else:
+            outcomes[task] = remembered(training.store, base.config.base, task, version)
+    if set(RETURN_TASKS) & set(todo):  # they read one curve: when one is trained, both are
+        todo = [
+            task for task in TASKS if task in todo or (task in RETURN_TASKS and task not in training.refused)
+        ]
+    if todo:
+        outcomes |= _train_tasks(training, todo, narrator)
+    return TrainingResult(
+        base.config,
+        base.as_of,
+        tuple(outcomes[task] for task in TASKS if task in outcomes),
+        training.plan.unavailable,
+    )
+
+
+def plan_training(base: OpenBase) -> Training:
+    """Lay out cutoffs and features; a horizon too long for the history is refused here, with the numbers."""
+    config, schedules, refused = base.config, {}, {}
+    horizons = {
+        "dormancy": config.horizons.dormancy,
+        "churn": config.horizons.churn,
+        "clv": config.horizons.clv,
+    }
+    for task, horizon in horizons.items():
+        try:
+            schedules[task] = make_schedule(
+                horizon, base.first_day, base.known_until, config.cutoffs, config.models.gate.floor.cutoffs
+            )
+        except NotEnoughDataError as error:
+            refused[task] = error.message
+    first = min((schedule.training[0] for schedule in schedules.values()), default=base.as_of)
+    store = ModelStore(config.path(config.models_folder))
+    plan = make_plan(base.engine, first, config.features.affinity_categories)
+    return Training(base, settled_plan(plan, store, config.base), schedules, refused, store)
+
+
+def settled_plan(plan: FeaturePlan, store: ModelStore, base: str) -> FeaturePlan:
+    """Return the champions' plan while it still fits the tables, so that challengers share their features.
+
+    The largest categories change from month to month; were they chosen anew each time, no challenger could be
+    compared with the champion on the same rows.
+    """
+    for task in TASKS:
+        champion = store.champion(base, task)
+        if champion is None:
+            continue
+        old = FeaturePlan.from_dict(champion.metadata["plan"])
+        same_shape = (old.version, old.groups, len(old.categories)) == (
+            plan.version,
+            plan.groups,
+            len(plan.categories),
+        )
+        return old if same_shape else plan
+    return plan
+
+
+def snapshot_request(base: OpenBase, cutoffs: tuple[Cutoff, ...], sample: bool) -> SnapshotRequest:
+    """Describe snapshots of everybody, or of the keyed sample that models learn from."""
+    config, people = base.config, base.report.tables["customers"].rows_out
+    return SnapshotRequest(
+        cutoffs=cutoffs,
+        horizons=config.horizons.all_days,
+        observed_until=base.known_until,
+        buckets=config.features.buckets,
+        sample_share=min(1.0, config.models.training_customers / max(people, 1)) if sample else 1.0,
+        inputs=(("validated", base.data_hash),),
+    )
+
+
+def training_snapshots(training: Training, narrator: Callable[[str], None]) -> dict[Cutoff, Path]:
+    """Write (or find) the snapshots of all schedules; the day scored is written for everybody."""
+    base, cutoffs = training.base, all_cutoffs(training.schedules.values())
+    folder = base.config.data_path("features")
+    paths: dict[Cutoff, Path] = {}
+    for wanted, sample in ((cutoffs, True), ((base.as_of,), False)):
+        if wanted:
+            request = snapshot_request(base, wanted, sample)
+            paths |= dict(
+                zip(
+                    wanted,
+                    write_snapshots(base.engine, training.plan, request, folder, narrator),
+                    strict=True,
+                )
+            )
+    return paths
+
+
+def _train_tasks(training: Training, todo: list[str], narrator: Narrator) -> dict[str, ModelOutcome]:
+    base = training.base
+    with narrator.step("features") as tell:
+        paths = training_snapshots(training, tell)
+    data = TrainingData(base.config, training.plan, paths, base.first_day, base.known_until)
+    tags = {"as_of": base.as_of.label, "data": base.data_hash, "feature_contract": training.plan.contract}
+    params = base.config.model_dump(mode="json", include={"horizons", "cutoffs", "models", "seed"})
+    outcomes = _below_floor(training, data, todo)
+    todo = [task for task in todo if task not in outcomes]
+    if not todo:
+        return outcomes
+    with training.store.training_run(base.config.base, f"train {base.as_of}", tags, params) as run:
+        run.log_dataset_hashes({"validated": base.data_hash})
+        for tasks, title, fit in _jobs(training, data, todo):
+            with narrator.step(title) as tell:
+                outcomes |= _fit_and_settle(training, run, tasks, fit)
+                tell("; ".join(f"{task} {outcomes[task].status}" for task in tasks))
+    return outcomes
+
+
+def _below_floor(training: Training, data: TrainingData, todo: list[str]) -> dict[str, ModelOutcome]:
+    """Return a verdict for each task that has too little to learn from."""
+    outcomes = {}
+    for task in todo:
+        try:
+            if task in training.schedules:
+                require_enough(task, data, training.schedules[task])
+        except NotEnoughDataError as error:
+            outcomes[task] = ModelOutcome(task, "unavailable", reasons=(error.message,))
+    return outcomes
+
+
+def _jobs(training: Training, data: TrainingData, todo: list[str]) -> list[tuple[list[str], str, Any]]:
+    schedules = {task: training.schedules[task] for task in RETURN_TASKS if task in todo}
+    jobs: list[tuple[list[str], str, Any]] = []
+    if schedules:
+        champions = {task: training.champion(task) for task in schedules}
+        jobs.append(
+            (list(schedules), "dormancy and churn", lambda: train_returns(data, schedules, champions))
+        )
+    if "clv" in todo:
+        schedule = training.schedules["clv"]
+        jobs.append(
+            (["clv"], "lifetime value", lambda: [train_value(data, schedule, training.champion("clv"))])
+        )
+    for task in SEGMENT_TASKS:
+        if task in todo:
+            jobs.append(([task], f"{task} segments", lambda task=task: _segments(training, data, task)))
+    return jobs
+
+
+def _segments(training: Training, data: TrainingData, task: str) -> list[Trained]:
+    return [train_segments(data, training.base.as_of, task, training.champion(task))]
+
+
+def _fit_and_settle(
+    training: Training, run: TrainingRun, tasks: list[str], fit: Callable[[], list[Trained]]
+) -> dict[str, ModelOutcome]:
+    try:
+        trained = fit()
+    except NotEnoughDataError as error:
+        return {task: ModelOutcome(task, "unavailable", reasons=(error.message,)) for task in tasks}
+    cutoff, contract = training.base.as_of.label, training.plan.contract
+    return {
+        str(one.model.task): settle(
+            training.store, run, one, training.fingerprint(str(one.model.task)), contract, cutoff
+        )
+        for one in trained
+    }

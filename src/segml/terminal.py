@@ -1,0 +1,229 @@
+"""What the terminal shows: progress while a pipeline works, and one screen when it is done.
+
+Screens are rich renderables built from a pipeline's result; nothing here computes. Tables fit eighty columns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from segml.config import Config
+    from segml.pipelines.check import CheckResult
+    from segml.pipelines.data import DataResult
+    from segml.pipelines.lists import ListsResult
+    from segml.pipelines.measure import MeasureResult
+    from segml.pipelines.report import ReportResult
+    from segml.pipelines.run import RunResult
+    from segml.pipelines.score import ScoreResult
+    from segml.pipelines.train import TrainingResult
+
+_STATUS_STYLE = {"promoted": "green", "refused": "yellow", "unavailable": "dim", "built": "green"}
+_TOP_REASONS = 3
+
+
+class RichNarrator:
+    """A spinner with the running step, and a line with its time when it has ended."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status = console.status("")
+        self._title = ""
+        self._remark = ""
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[RichNarrator]:
+        """Show a step while it runs."""
+        self._title, self._remark, started = title, "", time.perf_counter()
+        self._status.update(f"{title} ...")
+        self._status.start()
+        try:
+            yield self
+        finally:
+            self._status.stop()
+        seconds = time.perf_counter() - started
+        line = Text.assemble(
+            ("  ✓ ", "green"), (f"{title:<22}", "bold"), f"{seconds:6.1f} s  ", (self._remark, "dim")
+        )
+        self._console.print(line, overflow="ellipsis", no_wrap=True)
+
+    def say(self, remark: str) -> None:
+        """Show a remark beside the running step; the last one stays on its line."""
+        self._remark = remark
+        self._status.update(f"{self._title} ... {remark}")
+
+    def __call__(self, remark: str) -> None:
+        """Same as `say`."""
+        self.say(remark)
+
+
+def data_screen(result: DataResult) -> RenderableType:
+    """Rows in, rows out, and why the others are not there."""
+    table = _table("table", ("rows in", "right"), ("rows out", "right"), "left out, added")
+    for name, count in result.report.tables.items():
+        remarks = [f"{reason}: {rows:,}" for reason, rows in count.reasons.items() if rows]
+        remarks += [f"added, {reason}: {rows:,}" for reason, rows in count.added.items() if rows]
+        table.add_row(name, f"{count.rows_in:,}", f"{count.rows_out:,}", "; ".join(remarks))
+    parts: list[RenderableType] = [_title(result.config, "tables"), table]
+    parts.append(
+        _line(f"orders from {result.first_day} until {result.observed_until} (that day is not in it)")
+    )
+    absent = [name for name in result.report.unavailable if "." not in name]
+    if absent:
+        parts.append(_line(f"not in this base: {', '.join(absent)}"))
+    return Group(*parts)
+
+
+def check_screen(result: CheckResult) -> RenderableType:
+    """Enough data or not, for each task, with the number that is missing."""
+    table = _table(
+        "task", ("days", "right"), "test cutoff", ("customers", "right"), ("silent", "right"), "verdict"
+    )
+    for task in result.tasks:
+        verdict = "; ".join(task.missing) or "enough"
+        style = "yellow" if task.missing else "green"
+        table.add_row(
+            task.task,
+            str(task.horizon),
+            task.test,
+            f"{task.customers:,}",
+            f"{task.silent:,}",
+            Text(verdict, style),
+        )
+    return Group(_title(result.config, "is there enough data?"), table)
+
+
+def train_screen(result: TrainingResult) -> RenderableType:
+    """Which models were promoted, and why."""
+    table = _table("model", "verdict", "grade", ("version", "right"), "measured on the later window")
+    for outcome in result.outcomes:
+        verdict = outcome.status + ("" if outcome.new or outcome.version is None else ", unchanged")
+        table.add_row(
+            outcome.task,
+            Text(verdict, _STATUS_STYLE.get(outcome.status, "")),
+            outcome.grade,
+            str(outcome.version or ""),
+            " ".join(outcome.reasons),
+        )
+    parts: list[RenderableType] = [_title(result.config, f"models as of {result.as_of}"), table]
+    if result.unavailable_features:
+        parts.append(_listing("features this base can't have", result.unavailable_features))
+    return Group(*parts)
+
+
+def score_screen(result: ScoreResult) -> RenderableType:
+    """Who was scored, and the segments and stages that came of it."""
+    counts = result.counts
+    left_out = (
+        ", ".join(f"{rows:,} {reason}" for reason, rows in counts.left_out.items()) or "nobody left out"
+    )
+    parts: list[RenderableType] = [
+        _title(result.config, f"scores as of {result.as_of}"),
+        _line(f"{counts.rows_in:,} customers in, {counts.rows_out:,} scored, {left_out}"),
+        _tags_table(result),
+    ]
+    if result.left_out:
+        parts.append(_listing("models that did not score", result.left_out))
+    return Group(*parts)
+
+
+def _tags_table(result: ScoreResult) -> Table:
+    shown = {"segment", "interest_segment", "stage", "predicted_tier", "rfm_name"}
+    table = _table("tag", "value", ("people", "right"))
+    counts = result.tags.counts
+    last = ""
+    for row in counts[counts["tag"].isin(shown)].itertuples():
+        name = f"{row.family}.{row.tag}"
+        table.add_row(name if name != last else "", str(row.value), f"{row.people:,}")
+        last = name
+    return table
+
+
+def lists_screen(result: ListsResult) -> RenderableType:
+    """How many are on which list, who was left out for which reason, and what the holdout could show."""
+    table = _table(
+        "list", ("listed", "right"), ("held out", "right"), ("others", "right"), "most frequent reasons"
+    )
+    for campaign in result.report.campaigns:
+        reasons = sorted(campaign.excluded.items(), key=lambda item: -item[1])[:_TOP_REASONS]
+        text = "; ".join(f"{people:,} {reason}" for reason, people in reasons)
+        if campaign.status != "built":
+            text = f"{campaign.status}: {campaign.reason}"
+        table.add_row(
+            campaign.campaign.name,
+            f"{campaign.listed:,}",
+            f"{campaign.held_out:,}",
+            f"{sum(campaign.excluded.values()):,}",
+            text,
+        )
+    parts: list[RenderableType] = [_title(result.config, f"lists as of {result.as_of}"), table]
+    parts += [_line(f"{c.campaign.name}: {c.power.text}") for c in result.report.campaigns if c.power]
+    parts += [Text(f"  note: {warning}", "yellow") for warning in result.report.warnings]
+    return Group(*parts)
+
+
+def measure_screen(result: MeasureResult) -> RenderableType:
+    """What past lists earned against their holdouts."""
+    table = _table(*(str(name) for name in result.frame.columns))
+    for row in result.frame.itertuples(index=False):
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
+    return Group(_title(result.config, "measured"), table, *[_line(remark) for remark in result.remarks])
+
+
+def report_screen(result: ReportResult) -> RenderableType:
+    """Where the page is."""
+    return Group(_title(result.config, "report"), _line(str(_short(result.file, result.config))))
+
+
+def run_screen(result: RunResult) -> RenderableType:
+    """The last screen of the main job."""
+    config = result.config
+    where = _table("what", "where")
+    where.add_row("campaign lists", str(_short(result.lists.folder, config)))
+    where.add_row("scores", str(_short(result.scores.folder, config)))
+    where.add_row("tags", str(_short(result.scores.tags_folder, config)))
+    where.add_row("report", str(_short(result.report, config)))
+    where.add_row("models", "make ui, then http://127.0.0.1:5000")
+    return Group(
+        data_screen(result.data),
+        train_screen(result.training),
+        score_screen(result.scores),
+        lists_screen(result.lists),
+        Rule("where things are", style="dim"),
+        where,
+    )
+
+
+def _short(path: Path, config: Config) -> Path:
+    return path.relative_to(config.root) if path.is_relative_to(config.root) else path
+
+
+def _title(config: Config, what: str) -> Rule:
+    return Rule(f"{config.title or config.base} · {what}", style="dim")
+
+
+def _line(text: str) -> Padding:
+    return Padding(Text(text), (0, 2))
+
+
+def _listing(title: str, entries: dict[str, str]) -> Padding:
+    lines = [f"{name}: {reason}" for name, reason in entries.items()]
+    return Padding(Text(f"{title}: " + "; ".join(lines), "dim"), (0, 2))
+
+
+def _table(*columns: str | tuple[str, str]) -> Table:
+    table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=True)
+    for column in columns:
+        name, justify = column if isinstance(column, tuple) else (column, "left")
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    return table

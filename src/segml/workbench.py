@@ -1,0 +1,212 @@
+"""What a data scientist types first: a base, snapshots as frames, champions from the registry.
+
+``base = segml.load("configs/completejourney.yaml")`` opens a base; ``base.features("2017-11-06")`` is a snapshot, and
+``base.champion("churn").score(base.features())`` a prediction for everybody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from segml.config import Config, load_config
+from segml.errors import DataError, ModelError, did_you_mean
+from segml.features.plan import FeaturePlan, make_plan
+from segml.features.snapshot import snapshot_frame
+from segml.pipelines.base import OpenBase, open_base
+from segml.pipelines.narration import Silent
+from segml.pipelines.score import SCORES
+from segml.registry.registered import RegisteredModel
+from segml.registry.store import ModelStore
+from segml.time_windows import Cutoff
+
+
+def load(config: str | Path | Config, overrides: Sequence[str] = ()) -> CustomerBase:
+    """Open a base: fetch, read, clean and check its tables, or find them unchanged.
+
+    Parameters
+    ----------
+    config : str, Path or Config
+        The configuration file.
+    overrides : sequence of str
+        ``key.sub=value`` pairs that replace single settings.
+
+    Returns
+    -------
+    CustomerBase
+        Close it, or use it in a ``with`` block, to give memory back.
+    """
+    return CustomerBase(config if isinstance(config, Config) else load_config(config, overrides))
+
+
+class CustomerBase:
+    """A base that is open: tables, snapshots at any cutoff, champions, scores and lists as frames.
+
+    Parameters
+    ----------
+    config : Config
+        From `segml.load_config`.
+
+    Attributes
+    ----------
+    config : Config
+        Its settings.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._stack = contextlib.ExitStack()
+        self._open: OpenBase = self._stack.enter_context(open_base(config, Silent()))
+
+    def __enter__(self) -> CustomerBase:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the engine's memory and files back."""
+        self._stack.close()
+
+    def __repr__(self) -> str:
+        people = self._open.report.tables["customers"].rows_out
+        return f"<CustomerBase {self.config.base}: {people:,} customers, {self.first_day} until {self.observed_until}>"
+
+    @property
+    def first_day(self) -> Cutoff:
+        """Midnight before the first order."""
+        return self._open.first_day
+
+    @property
+    def observed_until(self) -> Cutoff:
+        """First midnight after the last order; the default cutoff."""
+        return self._open.observed_until
+
+    @property
+    def table_names(self) -> list[str]:
+        """Validated tables of this base."""
+        return sorted(self._open.report.tables)
+
+    def cleaning(self) -> pd.DataFrame:
+        """Return one row a table and reason: how many rows were left out or added."""
+        rows = [
+            {"table": name, "reason": reason, "rows": count}
+            for name, table in self._open.report.tables.items()
+            for reason, count in (
+                *table.reasons.items(),
+                *((f"added, {k}", v) for k, v in table.added.items()),
+            )
+        ]
+        return pd.DataFrame(rows, columns=["table", "reason", "rows"])
+
+    def table(self, name: str, rows: int = 1_000) -> pd.DataFrame:
+        """Return the first rows of a validated table."""
+        if name not in self.table_names:
+            raise DataError(
+                f"this base has no table {name!r}{did_you_mean(name, self.table_names)}",
+                f"known: {', '.join(self.table_names)}",
+            )
+        return self._open.engine.fetch(f"select * from {name} limit {int(rows)}")
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """Run a query over the validated tables on the base's engine and return its rows (at most two million)."""
+        return self._open.engine.fetch(query)
+
+    @cached_property
+    def plan(self) -> FeaturePlan:
+        """The champions' features when there are champions, else those the tables allow."""
+        for model in self._champions():
+            return FeaturePlan.from_dict(model.metadata["plan"])
+        earliest = self.first_day.plus_days(self.config.cutoffs.minimum_history_days)
+        return make_plan(self._open.engine, earliest, self.config.features.affinity_categories)
+
+    def features(self, cutoff: str | date | Cutoff | None = None) -> pd.DataFrame:
+        """Return the features of everybody known at a cutoff.
+
+        Parameters
+        ----------
+        cutoff : str, date or Cutoff, optional
+            Only rows before this midnight are used; by default the end of the data.
+
+        Returns
+        -------
+        DataFrame of shape (customers, features)
+            Index ``customer_id``; doubles, NaN where something is unknown.
+        """
+        return snapshot_frame(self._open.engine, self.plan, self._cutoff(cutoff))[0]
+
+    def labels(self, cutoff: str | date | Cutoff, horizons: Sequence[int] = ()) -> pd.DataFrame:
+        """Return what happened in `[cutoff, cutoff + horizon)`: orders, spend, silence.
+
+        Parameters
+        ----------
+        cutoff : str, date or Cutoff
+            Same index as `features(cutoff)`.
+        horizons : sequence of int
+            Days; by default those of the configuration. A window that has not closed has no columns.
+        """
+        wanted = tuple(horizons) or self.config.horizons.all_days
+        return snapshot_frame(
+            self._open.engine, self.plan, self._cutoff(cutoff), wanted, self.observed_until
+        )[1]
+
+    def champion(self, task: str) -> RegisteredModel:
+        """Return the promoted model of a task; it scores frames of features.
+
+        Raises
+        ------
+        ModelError
+            No model of this task was promoted.
+        """
+        model = self._store.champion(self.config.base, task)
+        if model is None:
+            known = [
+                name.rpartition(".")[2] for name in self._store.names() if f".{self.config.base}." in name
+            ]
+            raise ModelError(
+                f"{self.config.base} has no champion for {task!r}{did_you_mean(task, known)}",
+                "run `segml train CONFIG` and read why each model was promoted or refused",
+            )
+        return model
+
+    def scores(self) -> pd.DataFrame:
+        """Return the scores of the base's day, indexed by customer."""
+        return self._partition("scores", SCORES).set_index("customer_id")
+
+    def tags(self) -> pd.DataFrame:
+        """Return the tags of the base's day, one row a customer and tag."""
+        return self._partition("tags", "tags.parquet")
+
+    def campaign_list(self, campaign: str) -> pd.DataFrame:
+        """Return one campaign's list of the base's day."""
+        folder = self.config.data_path("lists", campaign, f"as_of={self._open.as_of.label}")
+        return self._read(folder / "list.parquet", "segml lists CONFIG")
+
+    @cached_property
+    def _store(self) -> ModelStore:
+        return ModelStore(self.config.path(self.config.models_folder))
+
+    def _champions(self) -> Iterator[RegisteredModel]:
+        for name in self._store.names():
+            _, base, task = name.split(".", 2)
+            model = self._store.champion(base, task) if base == self.config.base else None
+            if model is not None and "plan" in model.metadata:
+                yield model
+
+    def _cutoff(self, cutoff: str | date | Cutoff | None) -> Cutoff:
+        return self._open.as_of if cutoff is None else Cutoff.parse(cutoff)
+
+    def _partition(self, stage: str, file: str) -> pd.DataFrame:
+        place = self.config.data_path(stage, f"as_of={self._open.as_of.label}", file)
+        return self._read(place, "segml score CONFIG")
+
+    @staticmethod
+    def _read(place: Path, command: str) -> pd.DataFrame:
+        if not place.is_file():
+            raise DataError(f"{place} is not there yet", f"run `{command}` first")
+        return pd.read_parquet(place)
