@@ -232,9 +232,8 @@ def _with_amount(table: Table, columns: tuple[TypedColumn, ...]) -> tuple[TypedC
     amount = table.column("amount")
     quantity = f"try_cast({by_name['quantity'].typed} as decimal(14, 4))"
     total = _minor(f"try_cast(try_cast({exact} as decimal(18, 6)) * {quantity} as {_EXACT})")
-    nothing = (
-        f"case when {price.raw} is not null and {by_name['quantity'].raw} is not null then {price.raw} end"
-    )
+    both = f"{exact} is not null and {by_name['quantity'].typed} is not null"
+    nothing = f"case when {both} then {price.raw} end"
     by_name |= {"unit_price": kept, "amount": TypedColumn(amount, nothing, total)}
     return tuple(by_name[name] for name in table.column_names if name in by_name)
 

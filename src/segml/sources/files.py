@@ -7,6 +7,8 @@ and not a column of blanks, and a truncated or foreign file is named.
 from __future__ import annotations
 
 import csv
+import glob
+import gzip
 import os
 import re
 from collections.abc import Sequence
@@ -93,15 +95,19 @@ def _matching(path: Path, layout: Layout) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        inside = [file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _SUFFIXES]
-        return [file for file in inside if layout.format in ("auto", _format_of(file, layout))]
-    if any(mark in path.name for mark in "*?["):
-        return [file for file in path.parent.glob(path.name) if file.is_file()]
-    return []
+        inside = [file for file in path.rglob("*") if file.is_file() and _kind(file)]
+        visible = [f for f in inside if not any(part[0] in "._" for part in f.relative_to(path).parts)]
+        return [file for file in visible if layout.format in ("auto", _kind(file))]
+    return [Path(file) for file in glob.glob(str(path), recursive=True) if Path(file).is_file()]
+
+
+def _kind(file: Path) -> str:
+    name = file.name.lower().removesuffix(".gz")
+    return _SUFFIXES.get(Path(name).suffix, "")
 
 
 def _format_of(file: Path, layout: Layout) -> str:
-    return layout.format if layout.format != "auto" else _SUFFIXES.get(file.suffix.lower(), "csv")
+    return layout.format if layout.format != "auto" else _kind(file) or "csv"
 
 
 def fingerprints(files: Sequence[Path], root: Path) -> list[dict[str, Any]]:
@@ -135,7 +141,7 @@ def register_files(
         try:
             names = _parquet_header(file, zones) if form == "parquet" else _csv_header(file, layout)
             headers.setdefault((form, *names), []).append(file)
-        except (OSError, ValueError, csv.Error, StopIteration, pa.ArrowException) as error:
+        except (OSError, EOFError, ValueError, csv.Error, StopIteration, pa.ArrowException) as error:
             violations.append(Violation(f"{shown_path(file, root)} is {_reason(error, form)}", table))
     mixed = [name for name, kinds in zones.items() if len(kinds) > 1]
     violations += [
@@ -175,7 +181,8 @@ def _parquet_header(file: Path, zones: dict[str, set[bool]]) -> list[str]:
 
 
 def _csv_header(file: Path, layout: Layout) -> list[str]:
-    with file.open(encoding="utf-8-sig", newline="") as stream:
+    opened = gzip.open if file.suffix.lower() == ".gz" else open
+    with opened(file, mode="rt", encoding="utf-8-sig", newline="") as stream:
         if layout.delimiter == _BLANKS:
             names = stream.readline().split()
         else:
