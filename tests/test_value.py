@@ -1,0 +1,178 @@
+"""Lifetime value: estimator contract, planted spenders, totals, coverage, small bases, JSON."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from segml.errors import ConfigurationError, DataError, ModelError, NotEnoughDataError
+from segml.evaluation.metrics import normalised_gini_score, total_bias_error
+from segml.models.btyd import BetaGeoNBD
+from segml.models.value import ConformalBands, LifetimeValue, ValueRegressor
+
+
+@parametrize_with_checks([ValueRegressor(rounds=200)])
+def test_scikit_learn_estimator_contract(estimator, check):
+    check(estimator)
+
+
+def planted_spenders(
+    customers: int = 1200, seed: int = 1, growth: float = 1.0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Poisson buyers with gamma order values, all still customers, over one to two years of history."""
+    rng = np.random.default_rng(seed)
+    age = rng.integers(200, 700, customers).astype(float)
+    rate = rng.gamma(1.0, 0.03, customers) + 0.001
+    value = rng.gamma(6.0, 5.0, customers)
+    repeat = rng.poisson(rate * age).astype(float)
+    repeat = np.minimum(repeat, age - 1)
+    last = np.where(repeat > 0, age * rng.beta(np.maximum(repeat, 1), 1), 0.0)
+    spend = np.array([rng.gamma(4.0, v / 4.0, int(n) + 1).sum() for v, n in zip(value, repeat, strict=True)])
+    features = pd.DataFrame(
+        {
+            "recency_days": age - last,
+            "age_days": age,
+            "first_to_last_days": last,
+            "repeat_orders": repeat,
+            "orders_total": repeat + 1,
+            "spend_total": spend,
+            "spend_90d": spend * np.minimum(90 / age, 1),
+        },
+        index=pd.Index([f"c{i:05d}" for i in range(customers)], name="customer_id"),
+    )
+    bought = rng.poisson(rate * 90 * growth)
+    future = np.array([rng.gamma(4.0, v / 4.0, n).sum() for v, n in zip(value, bought, strict=True)])
+    return features, pd.DataFrame({"spend_next_90d": future}, index=features.index)
+
+
+@pytest.fixture(scope="module")
+def base() -> tuple[pd.DataFrame, pd.DataFrame]:
+    return planted_spenders()
+
+
+@pytest.fixture(scope="module")
+def fitted(base) -> LifetimeValue:
+    return LifetimeValue(90, rounds=100).fit(*base, calibration=planted_spenders(seed=2))
+
+
+def test_r31_forecast_orders_people_better_than_last_period_again(fitted):
+    features, labels = planted_spenders(3000, seed=3)
+    realised, scores = labels["spend_next_90d"], fitted.score(features)
+    rule = features["spend_90d"]
+    assert normalised_gini_score(realised, scores["clv_90d"]) > normalised_gini_score(realised, rule) - 0.005
+    assert abs(total_bias_error(realised, scores["clv_90d"])) < 0.1
+
+
+def test_r31_interval_covers_the_person_at_the_nominal_rate(fitted):
+    features, labels = planted_spenders(3000, seed=4)
+    scores, realised = fitted.score(features), labels["spend_next_90d"]
+    covered = ((scores["clv_90d_low"] <= realised) & (realised <= scores["clv_90d_high"])).mean()
+    assert 0.87 < covered < 0.94
+    assert (scores["clv_90d_low"] >= 0).all()
+    assert (scores["clv_90d_low"] <= scores["clv_90d"]).all()
+    assert (scores["clv_90d"] <= scores["clv_90d_high"]).all()
+
+
+def test_the_later_window_sets_the_total(base):
+    features, labels = planted_spenders(seed=2, growth=1.4)
+    model = LifetimeValue(90, rounds=60).fit(*base, calibration=(features, labels))
+    assert model.total_factor_ > 1.2
+    assert model.score(features)["clv_90d"].sum() == pytest.approx(labels["spend_next_90d"].sum(), rel=1e-9)
+
+
+def test_small_base_is_left_to_the_counting_model_and_says_so():
+    features, labels = planted_spenders(300)
+    model = LifetimeValue(90, BetaGeoNBD()).fit(features, labels, calibration=planted_spenders(300, seed=9))
+    assert model.trees_ is None
+    assert any("300 customers are under 500" in note for note in model.notes_)
+    assert model.score(features)["clv_90d_high"].notna().all()
+
+
+def test_without_a_closed_window_there_is_a_forecast_but_no_interval(base):
+    features, labels = base
+    model = LifetimeValue(90).fit(features, labels * np.nan)
+    scores = model.score(features)
+    assert scores["clv_90d"].notna().all()
+    assert scores["clv_90d_low"].isna().all()
+    assert any("no interval" in note for note in model.notes_)
+
+
+def test_currency_and_row_order_change_nothing_else(base):
+    features, labels = base
+    money = ["spend_total", "spend_90d"]
+    cents = features.assign(**{name: features[name] * 128 for name in money})
+    one = LifetimeValue(90, rounds=30, btyd_weight=0.0).fit(features, labels).score(features)
+    two = LifetimeValue(90, rounds=30, btyd_weight=0.0).fit(cents, labels * 128).score(cents)
+    np.testing.assert_allclose(two["clv_90d"] / 128, one["clv_90d"], rtol=1e-6)
+    order = features.sample(frac=1, random_state=1).index
+    three = LifetimeValue(90, rounds=30).fit(features.loc[order], labels.loc[order]).score(features)
+    four = LifetimeValue(90, rounds=30).fit(features, labels).score(features)
+    pd.testing.assert_frame_equal(three, four, check_exact=False, rtol=1e-9)
+
+
+def test_json_round_trip_scores_the_same_bits(fitted, base):
+    again = LifetimeValue.from_dict(json.loads(json.dumps(fitted.to_dict())))
+    pd.testing.assert_frame_equal(again.score(base[0]), fitted.score(base[0]), check_exact=True)
+    assert again.notes_ == fitted.notes_
+    assert again.task == "clv"
+
+
+def test_r31_historic_value_is_net_of_returns_and_prospects_have_no_forecast(base):
+    features, labels = base
+    with_returns = features.assign(returned_share=0.25)
+    with_returns.loc["c00000", ["repeat_orders", "spend_total", "age_days", "first_to_last_days"]] = np.nan
+    with_returns.loc["c00000", "orders_total"] = 0.0
+    scores = LifetimeValue(90, rounds=10).fit(with_returns, labels).score(with_returns)
+    assert scores.loc["c00001", "clv_historic"] == pytest.approx(0.75 * features.loc["c00001", "spend_total"])
+    assert np.isnan(scores.loc["c00000", "clv_90d"])
+    assert scores.loc["c00000", "clv_historic"] == 0
+
+
+def test_margin_and_discount_scale_forecast_and_interval_alike(fitted, base):
+    saved = fitted.to_dict()
+    half = LifetimeValue.from_dict({**saved, "margin": 0.5}).score(base[0])
+    whole = fitted.score(base[0])
+    np.testing.assert_allclose(half["clv_90d_high"], whole["clv_90d_high"] / 2)
+    later = LifetimeValue.from_dict({**saved, "discount_rate_per_year": 0.1}).score(base[0])
+    ratio = (later["clv_90d"] / whole["clv_90d"]).to_numpy()
+    np.testing.assert_allclose(ratio, 1.1 ** (-45 / 365.25), rtol=1e-4)
+
+
+def test_bad_settings_and_inputs_are_refused(base, fitted):
+    features, labels = base
+    with pytest.raises(ConfigurationError, match="btyd_weight"):
+        LifetimeValue(90, btyd_weight=2)
+    with pytest.raises(DataError, match="spend_next_60d"):
+        LifetimeValue(60).fit(features, labels)
+    with pytest.raises(ModelError, match="did you mean 'spend_totals'"):
+        fitted.score(features.rename(columns={"spend_total": "spend_totals"}))
+    prospects = features.assign(orders_total=0.0)
+    with pytest.raises(NotEnoughDataError, match="nobody"):
+        LifetimeValue(90).fit(prospects, labels)
+
+
+def test_all_missing_columns_are_ignored_and_told(base):
+    model = LifetimeValue(90, rounds=10).fit(base[0].assign(responses_365d=np.nan), base[1])
+    assert "responses_365d" not in model.feature_names_in_
+    assert "responses_365d" in model.notes_[0]
+
+
+def test_everybody_at_zero_is_refused_by_the_regressor():
+    with pytest.raises(ValueError, match="positive for somebody"):
+        ValueRegressor().fit(np.arange(20.0).reshape(-1, 1), np.zeros(20))
+
+
+def test_bands_cover_each_band_not_only_the_whole():
+    rng = np.random.default_rng(0)
+    forecast = rng.uniform(1, 100, 20000)
+    realised = rng.gamma(np.where(forecast < 50, 0.5, 5.0)) * forecast / np.where(forecast < 50, 0.5, 5.0)
+    bands = ConformalBands.learn(forecast[:10000], realised[:10000], level=0.8)
+    low, high = bands.interval(forecast[10000:])
+    covered = (low <= realised[10000:]) & (realised[10000:] <= high)
+    for half in (forecast[10000:] < 50, forecast[10000:] >= 50):
+        assert covered[half].mean() == pytest.approx(0.8, abs=0.03)
+    assert ConformalBands.from_dict(json.loads(json.dumps(bands.to_dict()))) == bands
