@@ -1,0 +1,279 @@
+"""What a segment is: how large, what it spends, and what sets it apart, with intervals and in words.
+
+The difference is standardised and set against everybody *else*: "0.8 standard deviations above the others" holds
+for days and for money alike, and the two groups of the comparison share no customer. Groups under the minimum are
+shown as suppressed, never as small numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+import pandas as pd
+from scipy.stats import skew
+
+from segml.models.segments.preparation import SKEW_LIMIT, FeatureError, signed_log
+from segml.models.segments.segment_names import words_for
+
+MIN_GROUP = 10
+"""Groups smaller than this are suppressed."""
+
+Z_95 = 1.959964
+NAMED_FROM = 0.3
+"""A difference below this many standard deviations does not make it into a name."""
+
+CORE_AXES = ("recency", "frequency", "value")
+CORE_WEIGHT = 1.25
+"""Recency, frequency and value are named before others that are about as strong: they are what people act on."""
+
+ORDER_COUNTS = ("orders_total", "active_days_total")
+
+
+def profile_segments(
+    features: pd.DataFrame, labels: np.ndarray | pd.Series, money: pd.Series | None = None
+) -> pd.DataFrame:
+    """Describe each segment by size, spend and standardised differences from everybody else.
+
+    Parameters
+    ----------
+    features : DataFrame, shape (n, d)
+        Raw features, NaN for unknown; skewed ones are compared on the log scale.
+    labels : array or Series, shape (n,)
+        Segment of each row; a Series is aligned by index.
+    money : Series, optional
+        Spend of each customer in major units (aligned by index); default `spend_total`, else `spend_365d`, when
+        the frame has it.
+
+    Returns
+    -------
+    DataFrame, one row a segment and feature, largest segment first
+        `segment, size, share, spend_total, spend_share, spend_mean, feature, median, base_median, effect,
+        effect_low, effect_high, suppressed`. `effect` is (mean of the segment - mean of the others) / standard
+        deviation of the base, with a 95 % interval; NaN when there are no others or nothing is known. Segments
+        under 10 customers have `suppressed` True and no figures.
+
+    Raises
+    ------
+    FeatureError
+        Labels and features are not of the same customers.
+
+    Examples
+    --------
+    >>> base = pd.DataFrame({"orders_total": [1.0] * 20 + [9.0] * 20 + [5.0]})
+    >>> profile = profile_segments(base, np.array([0] * 20 + [1] * 20 + [2]))
+    >>> profile[["segment", "size", "median", "suppressed"]]
+       segment  size  median  suppressed
+    0        0  20.0     1.0       False
+    1        1  20.0     9.0       False
+    2        2   NaN     NaN        True
+    """
+    labels = _aligned(labels, features)
+    names = [str(name) for name in features.columns]
+    raw = features.to_numpy(dtype=float)
+    scaled = _comparable(raw)
+    spend = _money(features, money)
+    base_median = _median(raw)
+    rows = []
+    for segment in _largest_first(labels):
+        inside = labels == segment
+        size = int(inside.sum())
+        hidden = size < MIN_GROUP
+        effect, half_width = (np.full((2, len(names)), np.nan)) if hidden else _difference(scaled, inside)
+        spent = np.nansum(spend[inside]) if spend is not None and not hidden else np.nan
+        all_spent = np.nansum(spend) if spend is not None else np.nan
+        rows.append(
+            pd.DataFrame(
+                {
+                    "segment": segment,
+                    "size": np.nan if hidden else float(size),
+                    "share": np.nan if hidden else size / len(labels),
+                    "spend_total": spent,
+                    "spend_share": spent / all_spent if all_spent > 0 else np.nan,
+                    "spend_mean": spent / size,
+                    "feature": names,
+                    "median": np.nan if hidden else _median(raw[inside]),
+                    "base_median": base_median,
+                    "effect": effect,
+                    "effect_low": effect - half_width,
+                    "effect_high": effect + half_width,
+                    "suppressed": hidden,
+                }
+            )
+        )
+    return pd.concat(rows, ignore_index=True)
+
+
+def name_segments(profile: pd.DataFrame) -> dict[Hashable, str]:
+    """Give each segment a name of its own from what it over- and under-indexes on.
+
+    Two words at first; where two segments would share a name, both get the next strongest word, and in the end a
+    number.
+
+    Parameters
+    ----------
+    profile : DataFrame
+        From `profile_segments`.
+
+    Examples
+    --------
+    >>> base = pd.DataFrame({"orders_total": [1.0] * 20 + [9.0] * 20, "recency_days": [200.0] * 20 + [5.0] * 20})
+    >>> name_segments(profile_segments(base, np.array([0] * 20 + [1] * 20)))
+    {0: 'one-time buyers, silent long', 1: 'frequent shoppers, here recently'}
+    """
+    order: list[Hashable] = profile["segment"].unique().tolist()
+    groups = {segment: profile[profile["segment"] == segment] for segment in order}
+    spoken = {segment: _spoken_axes(rows) for segment, rows in groups.items()}
+    nouns = {segment: _noun(rows) for segment, rows in groups.items()}
+    names = {segment: _phrase(spoken[segment][:2], nouns[segment]) for segment in groups}
+    for n_words in (3, 4):
+        for segment in _sharing(names):
+            names[segment] = _phrase(spoken[segment][:n_words], nouns[segment])
+    for name in {names[segment] for segment in _sharing(names)}:
+        for number, segment in enumerate([s for s in names if names[s] == name], start=1):
+            names[segment] = f"{name} ({number})"
+    return names
+
+
+def describe_segment(profile: pd.DataFrame, segment: Hashable, name: str | None = None) -> str:
+    """One sentence: size, spend, and the three strongest differences with their medians.
+
+    Examples
+    --------
+    >>> base = pd.DataFrame({"orders_total": [1.0] * 20 + [9.0] * 20})
+    >>> describe_segment(profile_segments(base, np.array([0] * 20 + [1] * 20)), 1, "frequent shoppers")
+    'frequent shoppers: 20 customers (50% of the base); orders total higher than the others (median 9, base 5).'
+    """
+    rows = profile[profile["segment"] == segment]
+    title = name or f"segment {segment}"
+    if rows.empty:
+        raise FeatureError(f"the profile has no segment {segment!r}", next_step="use one of its own labels")
+    first = rows.iloc[0]
+    if first["suppressed"]:
+        return f"{title}: fewer than {MIN_GROUP} customers, not described."
+    spend = "" if np.isnan(first["spend_share"]) else f" with {first['spend_share']:.0%} of spend"
+    differences = "; ".join(
+        _difference_in_words(row) for _, row in _clear_differences(rows).head(3).iterrows()
+    )
+    return (
+        f"{title}: {first['size']:,.0f} customers ({first['share']:.0%} of the base){spend}; "
+        f"{differences or 'nothing sets it apart from the others'}."
+    )
+
+
+def _aligned(labels: np.ndarray | pd.Series, features: pd.DataFrame) -> np.ndarray:
+    if isinstance(labels, pd.Series):
+        if not (labels.index.is_unique and features.index.isin(labels.index).all()):
+            raise FeatureError(
+                "every customer of the features needs exactly one label",
+                next_step="label the same snapshot that is profiled",
+            )
+        return labels.reindex(features.index).to_numpy()
+    if len(labels) != len(features):
+        raise FeatureError(
+            f"{len(labels)} labels for {len(features)} customers",
+            next_step="label the same snapshot that is profiled",
+        )
+    return np.asarray(labels)
+
+
+def _money(features: pd.DataFrame, money: pd.Series | None) -> np.ndarray | None:
+    if money is not None:
+        return money.reindex(features.index).to_numpy(dtype=float)
+    for name in ("spend_total", "spend_365d"):
+        if name in features.columns:
+            return features[name].to_numpy(dtype=float)
+    return None
+
+
+def _comparable(raw: np.ndarray) -> np.ndarray:
+    scaled = raw.copy()
+    for j in range(raw.shape[1]):
+        known = raw[~np.isnan(raw[:, j]), j]
+        if len(known) > 2 and np.ptp(known) > 0 and abs(float(skew(known))) > SKEW_LIMIT:
+            scaled[:, j] = signed_log(raw[:, j])
+    return scaled
+
+
+def _difference(values: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Standardised difference from the others and the half width of its 95 % interval, for each column."""
+    n_in, mean_in, variance_in = _moments(values[inside])
+    n_out, mean_out, variance_out = _moments(values[~inside])
+    spread = np.sqrt(_moments(values)[2])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effect = (mean_in - mean_out) / spread
+        half_width = Z_95 * np.sqrt(variance_in / n_in + variance_out / n_out) / spread
+    unknown = (n_in < 2) | (n_out < 1) | ~(spread > 0)
+    return np.where(unknown, np.nan, effect), np.where(unknown, np.nan, half_width)
+
+
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    known = ~np.isnan(values)
+    n = known.sum(axis=0)
+    filled = np.where(known, values, 0.0)
+    mean = filled.sum(axis=0) / np.maximum(n, 1)
+    variance = (np.where(known, values - mean, 0.0) ** 2).sum(axis=0) / np.maximum(n - 1, 1)
+    return n, mean, variance
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    known = [values[~np.isnan(values[:, j]), j] for j in range(values.shape[1])]
+    return np.array([np.median(column) if len(column) else np.nan for column in known])
+
+
+def _largest_first(labels: np.ndarray) -> list[Hashable]:
+    found, sizes = np.unique(labels, return_counts=True)
+    return [
+        found[i].item() if hasattr(found[i], "item") else found[i] for i in np.argsort(-sizes, kind="stable")
+    ]
+
+
+def _clear_differences(rows: pd.DataFrame) -> pd.DataFrame:
+    """Differences large enough to name, with intervals that exclude zero, strongest first."""
+    clear = (rows["effect"].abs() >= NAMED_FROM) & (rows["effect_low"] * rows["effect_high"] > 0)
+    return rows[clear].sort_values("effect", key=np.abs, ascending=False, kind="stable")
+
+
+def _spoken_axes(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """(word, place) of the strongest differences, one for each axis."""
+    spoken: dict[str, tuple[str, str]] = {}
+    one_timers = _buys_once(rows)
+    clear = _clear_differences(rows)
+    weight = np.where([words_for(name).axis in CORE_AXES for name in clear["feature"]], CORE_WEIGHT, 1.0)
+    clear = clear.iloc[np.argsort(-clear["effect"].abs().to_numpy() * weight, kind="stable")]
+    for feature, effect in clear[["feature", "effect"]].itertuples(index=False):
+        words = words_for(feature)
+        word = words.high if effect > 0 else words.low
+        if word and not (one_timers and words.axis in ("frequency", "breadth", "rhythm")):
+            spoken.setdefault(words.axis, (word, words.place))
+    return list(spoken.values())
+
+
+def _buys_once(rows: pd.DataFrame) -> bool:
+    counts = rows.loc[rows["feature"].isin(ORDER_COUNTS), "median"]
+    return bool(len(counts)) and bool((counts <= 1).any())
+
+
+def _noun(rows: pd.DataFrame) -> str:
+    if rows["suppressed"].all():
+        return "a small group"
+    return "one-time buyers" if _buys_once(rows) else "shoppers"
+
+
+def _phrase(words: list[tuple[str, str]], noun: str) -> str:
+    before = [word for word, place in words if place == "before"]
+    after = [word for word, place in words if place == "after"]
+    if not words and noun == "shoppers":
+        return "typical shoppers"
+    return ", ".join([" ".join([*before, noun]), *after])
+
+
+def _sharing(names: dict[Hashable, str]) -> list[Hashable]:
+    taken = list(names.values())
+    return [segment for segment, name in names.items() if taken.count(name) > 1]
+
+
+def _difference_in_words(row: pd.Series) -> str:
+    direction = "higher" if row["effect"] > 0 else "lower"
+    spoken = str(row["feature"]).replace("_", " ")
+    return f"{spoken} {direction} than the others (median {row['median']:.3g}, base {row['base_median']:.3g})"

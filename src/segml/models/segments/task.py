@@ -1,0 +1,179 @@
+"""A segmenter with the identities of its segments: the thing that is registered, and that scores a base."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from segml.models.segments.behavioural import BehaviouralSegmenter
+from segml.models.segments.identity import (
+    UNKNOWN_ID,
+    SegmentIdentity,
+    SegmentMatch,
+    first_ids,
+    match_segments,
+)
+from segml.models.segments.interests import InterestSegmenter
+from segml.models.segments.preparation import FeatureError
+from segml.models.segments.profiles import name_segments, profile_segments
+
+TaskName = Literal["behavioural", "mixture", "interest"]
+Segmenter = BehaviouralSegmenter | InterestSegmenter
+
+ID_PREFIX = {"behavioural": "B", "mixture": "M", "interest": "I"}
+KNOWN_BUYERS = "recency_days"
+"""Unknown for everybody who never bought; a behavioural segment is given only to those who did."""
+
+
+class SegmentTask:
+    """Segments as a registered model: labels in the segmenter, names and ids here.
+
+    Parameters
+    ----------
+    task : {"behavioural", "mixture", "interest"}
+        The middle of the output columns `segment_<task>_id`, `_name`, `_membership`.
+    segmenter : BehaviouralSegmenter or InterestSegmenter
+    identities : list of SegmentIdentity, optional
+        One a label, in label order; `fit` makes them.
+    retired_ids : list of str
+        Ids of segments that died; never given again.
+
+    Attributes
+    ----------
+    match_ : SegmentMatch or None
+        How the segments continue those of the previous model.
+    feature_names_in_ : list of str
+
+    Examples
+    --------
+    >>> base = pd.DataFrame({"recency_days": [1.0, 2.0, 3.0] * 20 + [300.0, 310.0, 320.0] * 20,
+    ...                      "orders_total": [9.0, 8.0, 7.0] * 20 + [1.0] * 60})
+    >>> task = SegmentTask("behavioural", BehaviouralSegmenter(k=2, n_init=5, n_bootstraps=2)).fit(base)
+    >>> scores = task.score(base.iloc[[0, 119]])
+    >>> scores["segment_behavioural_id"].tolist(), scores["segment_behavioural_membership"].round(3).tolist()
+    (['B1', 'B2'], [1.0, 1.0])
+    >>> scores["segment_behavioural_name"].tolist()
+    ['frequent shoppers, here recently', 'one-time buyers, silent long']
+    """
+
+    def __init__(
+        self,
+        task: TaskName,
+        segmenter: Segmenter,
+        identities: list[SegmentIdentity] | None = None,
+        retired_ids: list[str] | None = None,
+    ) -> None:
+        if task not in ID_PREFIX:
+            raise FeatureError(f"there is no segment task {task!r}", next_step=f"use {', '.join(ID_PREFIX)}")
+        self.task = task
+        self.segmenter = segmenter
+        self.identities = identities or []
+        self.retired_ids = retired_ids or []
+        self.match_: SegmentMatch | None = None
+
+    @property
+    def feature_names_in_(self) -> list[str]:
+        names = [str(name) for name in getattr(self.segmenter, "feature_names_in_", [])]
+        return names if self.task == "interest" or KNOWN_BUYERS in names else [*names, KNOWN_BUYERS]
+
+    def fit(self, features: pd.DataFrame, previous: SegmentTask | None = None) -> SegmentTask:
+        """Fit on everyone who ever bought, name the segments, and continue the ids of the previous model.
+
+        Parameters
+        ----------
+        features : DataFrame, index customer_id
+            Snapshot at the training cutoff.
+        previous : SegmentTask, optional
+            The champion; a segment that continues one of its segments keeps that id and name.
+        """
+        known = features[self._known(features)]
+        self.segmenter.fit(known)
+        labels = pd.Series(np.asarray(self.segmenter.labels_), index=known.index)
+        names = self._names(known, labels)
+        if previous is None:
+            ids = first_ids(len(names), ID_PREFIX[self.task])
+            self.identities = [SegmentIdentity(i, name) for i, name in zip(ids, names, strict=True)]
+            return self
+        old = previous.score(known)[f"segment_{previous.task}_id"]
+        inherited = {identity.id: identity.name for identity in previous.identities}
+        taken = [*inherited, *previous.retired_ids]
+        self.match_ = match_segments(old, labels, prefix=ID_PREFIX[self.task], used_ids=taken)
+        found = [self.match_.mapping.get(label) for label in range(len(names))]
+        spare = iter(first_ids(1_000, f"{ID_PREFIX[self.task]}x"))  # labels nobody of the fitted base has
+        chosen = [identity or next(spare) for identity in found]
+        own = _distinct_from(names, [inherited[i] for i in chosen if i in inherited])
+        self.identities = [SegmentIdentity(i, inherited.get(i, own[n])) for n, i in enumerate(chosen)]
+        self.retired_ids = sorted({i for i in taken if i not in chosen})
+        return self
+
+    def score(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Id, name and membership of each customer's segment; nothing is refitted.
+
+        Returns
+        -------
+        DataFrame, same index
+            `segment_<task>_id` and `segment_<task>_name` ("unknown" for customers who never bought, or with too
+            little evidence of an interest) and `segment_<task>_membership` in (0, 1], NaN for those.
+        """
+        known = self._known(features)
+        membership = np.full(len(features), np.nan)
+        label = np.full(len(features), -1)
+        if known.any():
+            chances = self.segmenter.predict_proba(features[known])
+            best = np.nan_to_num(chances, nan=-1.0).argmax(axis=1)
+            membership[known] = chances[np.arange(len(best)), best]
+            label[known] = np.where(np.isnan(membership[known]), -1, best)
+        ids = np.array([*(identity.id for identity in self.identities), UNKNOWN_ID], dtype=object)
+        names = np.array([*(identity.name for identity in self.identities), UNKNOWN_ID], dtype=object)
+        stem = f"segment_{self.task}"
+        return pd.DataFrame(
+            {
+                f"{stem}_id": pd.array(ids[label], dtype="str"),
+                f"{stem}_name": pd.array(names[label], dtype="str"),
+                f"{stem}_membership": membership,
+            },
+            index=features.index,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the segmenter, the identities and the match as plain Python."""
+        return {
+            "task": self.task,
+            "segmenter": self.segmenter.to_dict(),
+            "identities": [identity.to_dict() for identity in self.identities],
+            "retired_ids": self.retired_ids,
+        }
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> SegmentTask:
+        """Rebuild from `to_dict`; scores are identical."""
+        kinds: dict[str, type[Segmenter]] = {c.__name__: c for c in (BehaviouralSegmenter, InterestSegmenter)}
+        segmenter = kinds[stored["segmenter"]["class"]].from_dict(stored["segmenter"])
+        identities = [SegmentIdentity(**identity) for identity in stored["identities"]]
+        return cls(stored["task"], segmenter, identities, stored["retired_ids"])
+
+    def _known(self, features: pd.DataFrame) -> np.ndarray:
+        if self.task == "interest":  # the segmenter itself judges the evidence
+            return np.ones(len(features), dtype=bool)
+        if KNOWN_BUYERS not in features.columns:
+            raise FeatureError(
+                f"segments need the column {KNOWN_BUYERS}, which tells who ever bought",
+                next_step="give a snapshot of features",
+            )
+        return features[KNOWN_BUYERS].notna().to_numpy()
+
+    def _names(self, features: pd.DataFrame, labels: pd.Series) -> list[str]:
+        if isinstance(self.segmenter, InterestSegmenter):
+            return list(self.segmenter.topic_names_)
+        if self.segmenter.n_segments_ == 1:
+            return ["everyone"]
+        columns = [name for name in self.segmenter._column_names() if name in features.columns]
+        spoken = [*columns, *(n for n in ("orders_total",) if n in features.columns and n not in columns)]
+        named = name_segments(profile_segments(features[spoken], labels))
+        return [named.get(label, f"segment {label + 1}") for label in range(self.segmenter.n_segments_)]
+
+
+def _distinct_from(names: list[str], taken: list[str]) -> list[str]:
+    return [f"{name} (new)" if name in taken else name for name in names]
