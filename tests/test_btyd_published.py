@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from segml.models.btyd import (
-    BetaGeoNBD,
     BetaGeometricBetaBinomial,
+    BetaGeoNBD,
     GammaGamma,
     ModifiedBetaGeoNBD,
     ParetoNBD,
@@ -72,7 +72,12 @@ def test_cdnow_sample_is_the_published_one(cdnow_sample: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize(("model", "params", "log_likelihood", "total", "correlation"), ANCHORS)
 def test_fit_reaches_the_published_parameters_and_forecast(
-    cdnow_sample: pd.DataFrame, model: type, params: list[float], log_likelihood: float, total: float, correlation: float
+    cdnow_sample: pd.DataFrame,
+    model: type,
+    params: list[float],
+    log_likelihood: float,
+    total: float,
+    correlation: float,
 ) -> None:
     fitted = model(time_unit="weeks").fit(cdnow_sample)
     expected = fitted.expected_purchases(cdnow_sample, 39)
@@ -126,7 +131,9 @@ def test_lifetime_value_equals_the_sum_over_short_periods(cdnow_sample: pd.DataF
     ],
     ids=["regular", "high end"],
 )
-def test_shifted_beta_geometric_reaches_the_published_parameters(alive: list[int], params: list[float]) -> None:
+def test_shifted_beta_geometric_reaches_the_published_parameters(
+    alive: list[int], params: list[float]
+) -> None:
     frame = pd.DataFrame({"age": [*range(1, 8), 7], "lost": [1] * 7 + [0]})
     fitted = ShiftedBetaGeometric(time_unit="years").fit(frame, [*-np.diff(alive), alive[-1]])
     assert list(fitted.params_.values()) == pytest.approx(params, abs=6e-5)
@@ -134,7 +141,9 @@ def test_shifted_beta_geometric_reaches_the_published_parameters(alive: list[int
     assert (np.diff(rate) > 0).all()  # the heterogeneity does it: nobody's own rate rises
     np.testing.assert_allclose(np.cumprod(rate), fitted.survival(12)[1:], rtol=1e-12)
     kept = fitted.probability_active(pd.DataFrame({"age": [0, 4]}), 3)
-    assert kept.tolist() == pytest.approx([fitted.survival(3)[3], fitted.survival(7)[7] / fitted.survival(4)[4]])
+    assert kept.tolist() == pytest.approx(
+        [fitted.survival(3)[3], fitted.survival(7)[7] / fitted.survival(4)[4]]
+    )
 
 
 def test_beta_geometric_beta_binomial_reaches_the_published_donations() -> None:
@@ -150,4 +159,6 @@ def test_beta_geometric_beta_binomial_reaches_the_published_donations() -> None:
     alive = fitted.probability_alive(donors).set_axis(known).round(2)
     assert [expected[0, 0], expected[6, 6]] == [0.07, 3.75]
     assert [alive[0, 0], alive[6, 6]] == [0.11, 0.93]
-    np.testing.assert_allclose(fitted.probability_active(donors, 1), fitted.expected_purchases(donors, 1), rtol=1e-12)
+    np.testing.assert_allclose(
+        fitted.probability_active(donors, 1), fitted.expected_purchases(donors, 1), rtol=1e-12
+    )

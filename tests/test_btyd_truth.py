@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from btyd_truth import draw_beta_geo, draw_gamma_gamma, draw_pareto
 
+from btyd_truth import draw_beta_geo, draw_gamma_gamma, draw_pareto
 from segml.models.btyd import BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD, ParetoNBD
 from segml.models.btyd.inputs import group_rows
 
@@ -53,7 +53,9 @@ def z_scores(model: type, draw: Draw, truth: tuple[float, ...], n: int, seed: in
 
 @pytest.mark.parametrize(("model", "draw", "truth"), MODELS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_planted_parameters_are_recovered(model: type, draw: Draw, truth: tuple[float, ...], seed: int) -> None:
+def test_planted_parameters_are_recovered(
+    model: type, draw: Draw, truth: tuple[float, ...], seed: int
+) -> None:
     assert np.abs(z_scores(model, draw, truth, 6000, seed)).max() < 3
 
 
@@ -69,7 +71,9 @@ def test_standard_errors_are_the_spread_over_a_hundred_bases(
 
 
 @pytest.mark.parametrize(("model", "draw", "truth"), ORDER_MODELS)
-def test_true_parameters_forecast_what_then_happens(model: type, draw: Draw, truth: tuple[float, ...]) -> None:
+def test_true_parameters_forecast_what_then_happens(
+    model: type, draw: Draw, truth: tuple[float, ...]
+) -> None:
     known = model.from_params(dict(zip(model.parameter_names, truth, strict=True)))
     base = draw(60_000, 5, 30.0)
     expected = known.expected_purchases(base, 30)
@@ -82,7 +86,9 @@ def test_true_parameters_forecast_what_then_happens(model: type, draw: Draw, tru
 
 
 @pytest.mark.parametrize(("model", "draw", "truth"), ORDER_MODELS)
-def test_new_customers_order_what_is_expected_of_them(model: type, draw: Draw, truth: tuple[float, ...]) -> None:
+def test_new_customers_order_what_is_expected_of_them(
+    model: type, draw: Draw, truth: tuple[float, ...]
+) -> None:
     known = model.from_params(dict(zip(model.parameter_names, truth, strict=True)))
     base = draw(60_000, 6, 0.0)
     # each customer is a new one seen at their own age; ages are close together in a band
@@ -95,7 +101,11 @@ def test_expected_spend_with_true_parameters_is_unbiased_in_every_group() -> Non
     base = draw_gamma_gamma(40_000, 7, SPEND)
     known = GammaGamma.from_params(dict(zip(GammaGamma.parameter_names, SPEND, strict=True)))
     expected = known.expected_spend(base)
-    for group in (expected < expected.quantile(0.1), expected > expected.quantile(0.9), base["repeat_orders"] > 5):
+    for group in (
+        expected < expected.quantile(0.1),
+        expected > expected.quantile(0.9),
+        base["repeat_orders"] > 5,
+    ):
         gap = (base["true_mean"] - expected)[group]
         assert abs(gap.mean()) < 4 * gap.std() / np.sqrt(group.sum())
 
@@ -119,7 +129,9 @@ def test_gradient_and_hessian_are_those_of_the_likelihood(
 
 
 @pytest.mark.parametrize(("model", "draw", "truth"), MODELS)
-def test_shuffling_rows_changes_nothing_bit_for_bit(model: type, draw: Draw, truth: tuple[float, ...]) -> None:
+def test_shuffling_rows_changes_nothing_bit_for_bit(
+    model: type, draw: Draw, truth: tuple[float, ...]
+) -> None:
     base = draw(1500, 4, 0.0)
     mixed = base.sample(frac=1, random_state=0)
     weight = pd.Series(np.random.default_rng(0).uniform(0.1, 3, len(base)), index=base.index)
@@ -137,7 +149,9 @@ def test_base_given_twice_doubles_the_likelihood_and_keeps_the_parameters(
     assert twice.params_ == once.params_ == weighted.params_
     assert twice.log_likelihood_ == 2 * once.log_likelihood_ == weighted.log_likelihood_
     for name in model.parameter_names:
-        assert twice.standard_errors_[name] == pytest.approx(once.standard_errors_[name] / np.sqrt(2), rel=1e-9)
+        assert twice.standard_errors_[name] == pytest.approx(
+            once.standard_errors_[name] / np.sqrt(2), rel=1e-9
+        )
 
 
 @pytest.mark.parametrize(("model", "draw", "truth"), ORDER_MODELS)

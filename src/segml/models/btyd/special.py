@@ -120,7 +120,7 @@ def _logit_grid(
     right = np.arcsinh((half + _TAIL / b + 4.0) / scale)
     # exp(-b p) stays bounded while the logit's imaginary part is below pi / 2: the strip that sets the step
     fall = half + np.log1p(_TAIL / max(a, 1.0))
-    spacing = np.minimum(0.15, 0.29 / np.sqrt(scale**2 + fall**2))
+    spacing = np.minimum(0.1, 0.15 / np.sqrt(scale**2 + fall**2))
     return centre, scale, (-left, right), spacing
 
 
@@ -177,21 +177,14 @@ def log_power_integral(
     >>> float(np.exp(integral.log_value)[0].round(12))
     0.5
     """
-    smaller = np.minimum(c, d)
     x, weight = np.polynomial.legendre.leggauss(order)
-    # Beyond here the integrand is below double precision: past it nodes would be wasted
+    smaller = np.broadcast_to(np.minimum(c, d), low.shape)
+    # Beyond this stretch the integrand is below double precision: past it nodes would be wasted
     with np.errstate(over="ignore"):
-        cut = np.minimum(
-            high,
-            np.minimum(
-                (c + low) * np.exp(_TAIL / power_c) - c,
-                (d + low) * np.exp(_TAIL / power_d) - d,
-            ),
-        )
-    start = np.log(smaller + low)
-    half = np.maximum(0.5 * (np.log(smaller + np.maximum(cut, low)) - start), 0.0)
-    clock = np.exp((start + half)[:, None] + half[:, None] * x)
-    y = clock - np.broadcast_to(smaller, low.shape)[:, None]
+        fall = np.minimum((c + low) * np.expm1(_TAIL / power_c), (d + low) * np.expm1(_TAIL / power_d))
+    half = 0.5 * np.log1p(np.minimum(high - low, fall) / (smaller + low))
+    y = low[:, None] + (smaller + low)[:, None] * np.expm1(half[:, None] * (1.0 + x))
+    clock = smaller[:, None] + y
     log_f = (
         np.log(clock) - _column(power_c) * np.log(_column(c) + y) - _column(power_d) * np.log(_column(d) + y)
     )
