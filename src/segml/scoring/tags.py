@@ -9,7 +9,7 @@ what a definition needs can be read off it. Writing the query is done here, runn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -136,6 +136,7 @@ def load_tags(
     bands: BandSettings | None = None,
     clv_days: int = 365,
     silent_days: int = 365,
+    available: Mapping[str, Collection[str]] | None = None,
 ) -> TagCatalogue:
     """Read the shipped tags and the user's own.
 
@@ -149,6 +150,8 @@ def load_tags(
         The horizon in the name of the predicted value, ``clv_<days>d``.
     silent_days : int
         Buyers silent for longer are dormant even without a score (they are out of the scored range).
+    available : mapping of str to columns, optional
+        Columns of the registered tables; names beyond the documented ones are then known too.
 
     Raises
     ------
@@ -170,7 +173,7 @@ def load_tags(
         definitions += parsed.tags
         learnt.update(parsed.parameters)
     catalogue = TagCatalogue(tuple(definitions), learnt, given)
-    mistakes = find_mistakes(catalogue)
+    mistakes = find_mistakes(catalogue, available or {})
     if mistakes:
         raise ConfigurationError(
             f"tags have {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}:\n  - "
@@ -193,7 +196,7 @@ def _read(file: Path, clv_days: int) -> _TagFile:
     return validated(_TagFile, raw, str(file))
 
 
-def find_mistakes(catalogue: TagCatalogue) -> list[str]:
+def find_mistakes(catalogue: TagCatalogue, available: Mapping[str, Collection[str]]) -> list[str]:
     """Return what is wrong with the definitions, in words; empty when all is well."""
     found: list[str] = []
     names = [definition.name for definition in catalogue.definitions]
@@ -201,7 +204,7 @@ def find_mistakes(catalogue: TagCatalogue) -> list[str]:
     known = {*catalogue.learnt, *catalogue.given}
     for definition in catalogue.definitions:
         for text in definition.sql_texts:
-            found += [f"{definition.name}: {mistake}" for mistake in _sql_mistakes(text)]
+            found += [f"{definition.name}: {mistake}" for mistake in _sql_mistakes(text, available)]
         found += [
             f"{definition.name}: unknown threshold ${name}{did_you_mean(name, known)}"
             for name in definition.parameters
@@ -213,21 +216,27 @@ def find_mistakes(catalogue: TagCatalogue) -> list[str]:
             )
     for name, parameter in catalogue.learnt.items():
         texts = [parameter.of] + ([parameter.where] if parameter.where else [])
-        found += [f"threshold {name}: {mistake}" for text in texts for mistake in _sql_mistakes(text)]
+        found += [
+            f"threshold {name}: {mistake}" for text in texts for mistake in _sql_mistakes(text, available)
+        ]
     return found
 
 
-def _sql_mistakes(text: str) -> list[str]:
+def _sql_mistakes(text: str, available: Mapping[str, Collection[str]]) -> list[str]:
     bare = re.sub(r"'[^']*'", " ", text)
     found = []
     for table, column in _REFERENCE.findall(bare):
-        if table not in KNOWN_COLUMNS or not is_known_column(table, column):
+        if table not in KNOWN_COLUMNS or not is_known_column(table, column, available.get(table, ())):
             reference = f"{table}.{column}"
-            found.append(f"unknown column {reference!r}{did_you_mean(reference, known_references())}")
+            found.append(
+                f"unknown column {reference!r}{did_you_mean(reference, known_references(available))}"
+            )
     rest = _PARAMETER.sub(" ", _REFERENCE.sub(" ", bare))
     for word in _WORD.findall(rest):
         if word.lower() not in _ALLOWED_WORDS:
-            found.append(f"unknown word {word!r} in {text!r}{did_you_mean(word, known_references())}")
+            found.append(
+                f"unknown word {word!r} in {text!r}{did_you_mean(word, known_references(available))}"
+            )
     if re.search(r";|--|/\*|\"|`|'", rest):
         found.append(f"quotes, comments and semicolons do not belong in {text!r}")
     return found

@@ -7,7 +7,7 @@ model was refused, its table is missing) makes the tag or campaign unavailable; 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from segml.tables.catalog import CUSTOMERS
 
@@ -52,10 +52,7 @@ _PATTERNS = {
         r"affinity_[a-z0-9_]+|(orders|spend|categories|contacts|responses|returns)_\d+d"
         r"|(orders|spend)_trend_\d+d|response_rate_\d+d"
     ),
-    "scores": re.compile(
-        r"clv_\d+d(_low|_high)?|[a-z0-9_]+_model_version|[a-z0-9_]+_(probability|percentile|band|horizon_days)"
-        r"|segment_[a-z0-9_]+_(id|name|membership)"
-    ),
+    "scores": re.compile(r"clv_\d+d(_low|_high)?|[a-z0-9_]+_model_version"),
 }
 KNOWN_COLUMNS: dict[str, tuple[str, ...]] = {
     "features": FEATURE_COLUMNS,
@@ -84,7 +81,7 @@ def is_known_column(table: str, column: str, available: Iterable[str] = ()) -> b
     )
 
 
-def known_references(available: dict[str, list[str]] | None = None) -> list[str]:
+def known_references(available: Mapping[str, Iterable[str]] | None = None) -> list[str]:
     """Return every ``table.column`` that tags and audiences may name, sorted."""
     names = {f"{table}.{column}" for table, columns in KNOWN_COLUMNS.items() for column in columns}
     names |= {

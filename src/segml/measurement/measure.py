@@ -1,0 +1,156 @@
+"""Lists of the past against the orders that followed: one row a list, with the word that its evidence allows.
+
+A cause is claimed only against people who were held out by the hash; without them the rows say what followed, and
+no more. A list whose window is still open is `not yet`, never a half-counted success.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from segml.engine import Engine
+from segml.measurement.lift import (
+    SAMPLE_RATIO_ALPHA,
+    Arm,
+    newcombe_interval,
+    relative_lift,
+    sample_ratio_p,
+    welch_interval,
+    wilson_interval,
+)
+from segml.measurement.outcomes import BuiltList, arm_totals, built_lists, totals_or_nobody
+from segml.time_windows import Cutoff
+
+_MINOR = 100
+COLUMNS = (
+    *("campaign", "as_of", "measure_until", "status", "statement", "treated", "held_out"),
+    *("buyers_treated", "buyers_held_out", "rate_treated", "rate_treated_low", "rate_treated_high"),
+    *("rate_held_out", "rate_held_out_low", "rate_held_out_high"),
+    *("rate_difference", "rate_difference_low", "rate_difference_high"),
+    *("relative_lift", "relative_lift_low", "relative_lift_high"),
+    *("revenue_treated", "revenue_held_out", "revenue_difference", "revenue_difference_low"),
+    *("revenue_difference_high", "sample_ratio_p"),
+)
+
+
+@dataclass(frozen=True)
+class MeasuredLists:
+    """One row a list; `status` is measured, no_holdout, not_yet, suppressed or refused. Revenue is per person."""
+
+    frame: pd.DataFrame
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """The rows that carry a lift."""
+        return self.frame[self.frame["status"] == "measured"]
+
+
+def measure_lists(
+    engine: Engine,
+    list_folders: Sequence[Path],
+    data_until: Cutoff,
+    minimum_cell: int = 10,
+    net_of_returns: bool = True,
+) -> MeasuredLists:
+    """Compare treated and held-out people of every list, intention to treat.
+
+    Parameters
+    ----------
+    engine : Engine
+        With ``orders`` registered, and ``returns`` when there is one.
+    list_folders : sequence of Path
+        Lists, or folders above them.
+    data_until : Cutoff
+        Orders before it are known: `Cutoff.after` of the last event.
+    minimum_cell : int
+        Arms with fewer people are suppressed.
+    net_of_returns : bool
+        Subtract what came back within the window.
+
+    Returns
+    -------
+    MeasuredLists
+        Rates with Wilson's interval, their difference with Newcombe's, revenue per person in major units with
+        Welch's, all at 95 %; empty when no list was built.
+    """
+    rows = [
+        _row(built, data_until, minimum_cell, engine, net_of_returns) for built in built_lists(list_folders)
+    ]
+    return MeasuredLists(pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def _row(
+    built: BuiltList, data_until: Cutoff, minimum_cell: int, engine: Engine, net_of_returns: bool
+) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "campaign": built.campaign,
+        "as_of": built.as_of.label,
+        "measure_until": built.window.end.label,
+    }
+    if data_until < built.window.end:
+        text = f"not yet: the window ends on {built.window.end}, data end on {data_until}"
+        return row | {"status": "not_yet", "statement": text}
+    totals = arm_totals(engine, built, net_of_returns)
+    treated, control = totals_or_nobody(totals, "treated"), totals_or_nobody(totals, "holdout")
+    if treated.people < minimum_cell or 0 < control.people < minimum_cell:
+        text = f"fewer than {minimum_cell} people in an arm: not shown"
+        return row | {"status": "suppressed", "statement": text}
+    row |= {"treated": treated.people, "held_out": control.people}
+    ratio = sample_ratio_p(treated.people, control.people, built.holdout_share)
+    row["sample_ratio_p"] = ratio
+    if ratio < SAMPLE_RATIO_ALPHA:
+        text = (
+            f"refused: {control.people:,} of {treated.people + control.people:,} were held out where"
+            f" {built.holdout_share:.1%} should be (p = {ratio:.1g}); the arms can't be compared"
+        )
+        return row | {"status": "refused", "statement": text}
+    row |= _arm_columns("treated", treated)
+    if not control.people:
+        text = f"{treated.buyers:,} of {treated.people:,} ordered within the window; nobody was held out, so this"
+        return row | {"status": "no_holdout", "statement": text + " is what followed, not an effect"}
+    row |= _arm_columns("held_out", control) | _difference_columns(treated, control)
+    return row | {"status": "measured", "statement": _statement(row)}
+
+
+def _arm_columns(name: str, arm: Arm) -> dict[str, float]:
+    low, high = wilson_interval(arm.buyers, arm.people)
+    return {
+        f"buyers_{name}": arm.buyers,
+        f"rate_{name}": arm.rate,
+        f"rate_{name}_low": low,
+        f"rate_{name}_high": high,
+        f"revenue_{name}": arm.mean / _MINOR,
+    }
+
+
+def _difference_columns(treated: Arm, control: Arm) -> dict[str, float]:
+    low, high = newcombe_interval(treated, control)
+    lift, lift_low, lift_high = relative_lift(treated, control)
+    money_low, money_high = welch_interval(treated, control)
+    return {
+        "rate_difference": treated.rate - control.rate,
+        "rate_difference_low": low,
+        "rate_difference_high": high,
+        "relative_lift": lift,
+        "relative_lift_low": lift_low,
+        "relative_lift_high": lift_high,
+        "revenue_difference": (treated.mean - control.mean) / _MINOR,
+        "revenue_difference_low": money_low / _MINOR,
+        "revenue_difference_high": money_high / _MINOR,
+    }
+
+
+def _statement(row: dict[str, Any]) -> str:
+    low, high = 100 * row["rate_difference_low"], 100 * row["rate_difference_high"]
+    span = f"{100 * row['rate_difference']:+.1f} points of conversion (95 %: {low:+.1f} to {high:+.1f})"
+    if low > 0 or high < 0:
+        lift = row["relative_lift"]
+        relative = "" if math.isnan(lift) else f", {lift:+.0%} relative"
+        return f"the campaign {'raised' if low > 0 else 'lowered'} conversion: {span}{relative}"
+    return f"no effect can be told from chance: {span}"
