@@ -55,7 +55,8 @@ class MadeUpBase:
 
     def ingest(self, threads: int = 1, **settings: Any) -> IngestReport:
         """Run ingestion."""
-        with DuckDBEngine(threads=threads) as engine:
+        engine = DuckDBEngine(threads=threads)
+        with engine:
             return ingest(self.config(**settings), engine)
 
     def frame(self, table: str) -> pd.DataFrame:

