@@ -6,6 +6,8 @@ needs (order, labels, limits).
 
 from __future__ import annotations
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -210,10 +212,7 @@ def _spoken(feature: object) -> str:
 
 
 def _wrapped(name: str, width: int = 18) -> str:
-    lines = [""]
-    for word in name.split():
-        if lines[-1] and len(lines[-1]) + len(word) + 1 > width:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
+    """Break a name at its commas, and where a part is still too wide, between words."""
+    parts = name.split(", ")
+    ended = [part + "," for part in parts[:-1]] + parts[-1:]
+    return "\n".join(line for part in ended for line in textwrap.wrap(part, width))

@@ -241,12 +241,19 @@ class InterestSegmenter:
         sizes = np.bincount(_mixture(rows, topics).argmax(axis=1), minlength=n)
         self.topics_ = topics[np.lexsort([*np.round(topics, 6).T[::-1], -sizes])]
         self.topic_names_ = _topic_names(self.topics_, self.categories_)
-        best = self.selection_.sort_values("stability_median", ascending=False).iloc[0]
-        self.choice_reason_ = (
-            f"{n} interests: in random halves of the base even the worst topic comes back with a median cosine of "
-            f"{float(self.selection_.loc[self.selection_['chosen'], 'stability_median'].iloc[0]):.2f}."
-            if self.selection_["chosen"].any()
-            else f"No stable interests: the best was {best['n_topics']:.0f}, where the worst topic comes back with a median "
+        self.choice_reason_ = self._choice_sentence(n)
+
+    def _choice_sentence(self, n: int) -> str:
+        frame = self.selection_.sort_values("stability_median", ascending=False)
+        best, found = frame.iloc[0], frame[frame["chosen"]]
+        if len(found):
+            verdict = "" if self.stable_ else ", which is NOT stable by the rules"
+            return (
+                f"{n} interests: in random halves of the base even the worst topic comes back with a median cosine of "
+                f"{found['stability_median'].iloc[0]:.2f}{verdict}."
+            )
+        return (
+            f"No stable interests: the best was {best['n_topics']:.0f}, where the worst topic comes back with a median "
             f"cosine of {best['stability_median']:.2f}, below {self.min_stability:.2f}; everyone shares one."
         )
 

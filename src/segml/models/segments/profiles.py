@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import skew
 
 from segml.models.segments.preparation import SKEW_LIMIT, FeatureError, signed_log
-from segml.models.segments.segment_names import words_for
+from segml.models.segments.segment_names import SPOKEN_WORDS, words_for
 
 MIN_GROUP = 10
 """Groups smaller than this are suppressed."""
@@ -26,6 +26,8 @@ NAMED_FROM = 0.3
 CORE_AXES = ("recency", "frequency", "value")
 CORE_WEIGHT = 1.25
 """Recency, frequency and value are named before others that are about as strong: they are what people act on."""
+
+WORD_ORDER = ("trend", "tenure", "frequency", "value")
 
 ORDER_COUNTS = ("orders_total", "active_days_total")
 
@@ -235,7 +237,7 @@ def _clear_differences(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _spoken_axes(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """(word, place) of the strongest differences, one for each axis."""
+    """(word, place) of the strongest differences, one for each axis, strongest first."""
     spoken: dict[str, tuple[str, str]] = {}
     one_timers = _buys_once(rows)
     clear = _clear_differences(rows)
@@ -261,11 +263,22 @@ def _noun(rows: pd.DataFrame) -> str:
 
 
 def _phrase(words: list[tuple[str, str]], noun: str) -> str:
-    before = [word for word, place in words if place == "before"]
+    before = sorted((word for word, place in words if place == "before"), key=_english_order)
     after = [word for word, place in words if place == "after"]
     if not words and noun == "shoppers":
         return "typical shoppers"
     return ", ".join([" ".join([*before, noun]), *after])
+
+
+def _english_order(word: str) -> int:
+    """ "New frequent high-value": the order in which English puts the words, whatever their strength."""
+    first = [word_of for axis in WORD_ORDER for word_of in _words_on(axis)]
+    return first.index(word) if word in first else len(first)
+
+
+def _words_on(axis: str) -> list[str]:
+    named = [words for words in SPOKEN_WORDS if words.axis == axis]
+    return [word for words in named for word in (words.high, words.low)]
 
 
 def _sharing(names: dict[Hashable, str]) -> list[Hashable]:
@@ -276,4 +289,8 @@ def _sharing(names: dict[Hashable, str]) -> list[Hashable]:
 def _difference_in_words(row: pd.Series) -> str:
     direction = "higher" if row["effect"] > 0 else "lower"
     spoken = str(row["feature"]).replace("_", " ")
-    return f"{spoken} {direction} than the others (median {row['median']:.3g}, base {row['base_median']:.3g})"
+    return f"{spoken} {direction} than the others (median {_short(row['median'])}, base {_short(row['base_median'])})"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -64,6 +64,10 @@ _WINDOWED = (
 )
 
 
+SPOKEN_WORDS = (*WORDS.values(), *(words for _, words in _WINDOWED))
+"""Every entry of the dictionary, for questions about the words themselves."""
+
+
 def words_for(feature: str) -> FeatureWords:
     """Words of a feature; for one that nobody has named, "high" or "low" and the column's own name.
 
