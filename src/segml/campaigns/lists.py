@@ -129,6 +129,7 @@ def build_lists(
 
 
 _TEMPORARY = (
+    "list_base",
     "list_people",
     "list_tags",
     "list_judged",
@@ -150,9 +151,11 @@ def _prepared(
     values: Mapping[str, Sequence[str]],
 ) -> tuple[_Run, list[str]]:
     warnings = []
-    base = int(engine.value(f"select count(*) from ({base_sql(available)}) people") or 0)
-    on = global_holdout_sql(settings.holdout_salt, settings.global_holdout, "base.customer_id")
-    held = int(engine.value(f"select count(*) from ({base_sql(available)}) base where {on}") or 0)
+    engine.run(
+        base_sql(available, global_holdout_sql(settings.holdout_salt, settings.global_holdout)), "list_base"
+    )
+    base = int(engine.value("select count(*) from list_base") or 0)
+    held = int(engine.value("select count(*) from list_base where globally_held_out") or 0)
     use_global = settings.global_holdout > 0 and held >= settings.global_holdout_minimum
     if settings.global_holdout > 0 and not use_global:
         warnings.append(
@@ -167,10 +170,7 @@ def _prepared(
     if "email_events" not in available:
         warnings.append("no email_events table: contact caps count earlier lists of this folder only")
     history = list_history(engine, folder, as_of)
-    engine.run(
-        people_sql(available, campaigns, settings, as_of, on if use_global else "false", history),
-        "list_people",
-    )
+    engine.run(people_sql(available, campaigns, settings, as_of, use_global, history), "list_people")
     tags = sorted({tag for campaign in campaigns for tag in campaign.tags if tag in values})
     tag_columns = {tag: f"t_{place}" for place, tag in enumerate(tags)}
     if tag_columns and engine.exists("tags"):
@@ -213,8 +213,8 @@ def _build(run: _Run, campaign: Campaign, claimed: Sequence[str], kept: str) -> 
         write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder)
         return result
     share = run.settings.campaign_holdout if campaign.holdout is None else campaign.holdout
-    run.engine.run(_judged_sql(run, campaign, claimed, share), "list_judged")
-    run.engine.run(_placed_sql(campaign), "list_placed")
+    run.engine.run(_judged_sql(run, campaign, claimed), "list_judged")
+    run.engine.run(_placed_sql(campaign, run.settings, share), "list_placed")
     counts = run.engine.fetch(
         "select reason, arm, count(*) as people from list_placed group by reason, arm order by reason, arm"
     )
@@ -225,7 +225,7 @@ def _build(run: _Run, campaign: Campaign, claimed: Sequence[str], kept: str) -> 
     return result
 
 
-def _judged_sql(run: _Run, campaign: Campaign, claimed: Sequence[str], share: float) -> str:
+def _judged_sql(run: _Run, campaign: Campaign, claimed: Sequence[str]) -> str:
     tables: list[str] = [table for table in ("features", "scores", "customers") if table in run.available]
     if run.engine.exists("list_tags"):
         tables.append("list_tags")
@@ -244,12 +244,10 @@ def _judged_sql(run: _Run, campaign: Campaign, claimed: Sequence[str], share: fl
     has_recency = "recency_days" in run.available.get("features", ())
     audience = audience_sql(campaign, run.limits, run.tag_columns)
     reason = reason_sql(campaign, run.settings, run.as_of, audience, has_recency, attempts)
-    held = held_out_sql(run.settings.holdout_salt, campaign.name, share, "people.customer_id")
     return (
-        f"select people.customer_id as customer_id, {reason} as reason,"
-        f" case when people.globally_held_out then '{GLOBALLY_HELD_OUT}' when {held} then '{HELD_OUT}'"
-        f" else '{TREATED}' end as arm, cast({campaign.rank_by.column} as double) as score,"
-        f" {_conversion_sql(run.available, campaign)} as conversion from list_people people" + "".join(joins)
+        f"select people.customer_id as customer_id, {reason} as reason, people.globally_held_out as globally_held_out,"
+        f" cast({campaign.rank_by.column} as double) as score, {_conversion_sql(run.available, campaign)} as conversion"
+        " from list_people people" + "".join(joins)
     )
 
 
@@ -267,21 +265,27 @@ def _conversion_sql(available: Mapping[str, Sequence[str]], campaign: Campaign) 
     return f"cast(round((1 - {silent}) * {_MILLION}) as bigint)"
 
 
-def _placed_sql(campaign: Campaign) -> str:
-    if campaign.max_size is None:
-        return "select customer_id, reason, arm, score, conversion from list_judged"
-    treated = f"case when arm = '{TREATED}' then 1 else 0 end"
-    order = "desc" if campaign.rank_by.direction == "highest" else "asc"
-    above = (
-        f"sum({treated}) over (order by score {order} nulls last, customer_id"
-        f" rows between unbounded preceding and current row) - {treated}"
+def _placed_sql(campaign: Campaign, settings: ListSettings, share: float) -> str:
+    """Give those who qualify their arm and, on a list of limited size, their place; hash nobody else."""
+    held = held_out_sql(settings.holdout_salt, campaign.name, share)
+    arms = (
+        f"select customer_id, case when globally_held_out then '{GLOBALLY_HELD_OUT}' when {held} then '{HELD_OUT}'"
+        f" else '{TREATED}' end as arm, score, conversion from list_judged where reason is null"
     )
+    reason = "cast(null as string)"
+    if campaign.max_size is not None:
+        treated = f"case when arm = '{TREATED}' then 1 else 0 end"
+        order = "desc" if campaign.rank_by.direction == "highest" else "asc"
+        above = (
+            f"sum({treated}) over (order by score {order} nulls last, customer_id"
+            f" rows between unbounded preceding and current row) - {treated}"
+        )
+        arms = f"select customer_id, arm, score, conversion, {above} as above from ({arms}) armed"
+        reason = f"case when above >= {campaign.max_size} then 'over_capacity' else null end"
     return (
-        "select customer_id, case when above >= "
-        f"{campaign.max_size} then 'over_capacity' else null end as reason, arm, score, conversion from"
-        f" (select customer_id, arm, score, conversion, {above} as above from list_judged"
-        " where reason is null) ranked"
-        " union all select customer_id, reason, arm, score, conversion from list_judged where reason is not null"
+        f"select customer_id, {reason} as reason, arm, score, conversion from ({arms}) placed"
+        " union all select customer_id, reason, cast(null as string) as arm, score, conversion"
+        " from list_judged where reason is not null"
     )
 
 

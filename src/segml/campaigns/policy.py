@@ -32,10 +32,11 @@ REASONS = (
 Columns = Mapping[str, Collection[str]]
 
 
-def base_sql(available: Columns) -> str:
-    """Return everybody anybody knows of: people of customers, features and scores, each once."""
+def base_sql(available: Columns, global_holdout: str) -> str:
+    """Return everybody anybody knows of: people of customers, features and scores, each once, and their global arm."""
     known = [table for table in ("customers", "features", "scores") if table in available]
-    return " union ".join(f"select customer_id from {table}" for table in known)
+    people = " union ".join(f"select customer_id from {table}" for table in known)
+    return f"select customer_id, {global_holdout} as globally_held_out from ({people}) base"
 
 
 def people_sql(
@@ -43,10 +44,10 @@ def people_sql(
     campaigns: Sequence[Campaign],
     settings: ListSettings,
     as_of: Cutoff,
-    global_holdout: str,
+    global_holdout: bool,
     history: bool,
 ) -> str:
-    """Return the query for one row a person: what the policy knows of them, whatever the campaign.
+    """Return the query for one row a person of ``list_base``: what the policy knows, whatever the campaign.
 
     Columns: customer_id, objection, consent_<channel>_<purpose> (see `consent_ok_sql`), complaint_at, return_at,
     capped, globally_held_out.
@@ -73,8 +74,8 @@ def people_sql(
         chosen.append("coalesce(caps.capped, false) as capped")
     else:
         chosen.append("false as capped")
-    chosen.append(f"{global_holdout} as globally_held_out")
-    return f"select {', '.join(chosen)} from ({base_sql(available)}) base" + "".join(joins)
+    chosen.append(f"{'base.globally_held_out' if global_holdout else 'false'} as globally_held_out")
+    return f"select {', '.join(chosen)} from list_base base" + "".join(joins)
 
 
 def contacts_sql(available: Columns, as_of: Cutoff, history: bool) -> str:
