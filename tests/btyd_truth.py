@@ -10,7 +10,11 @@ Array = NDArray[np.float64]
 
 
 def draw_beta_geo(
-    n: int, seed: int, params: tuple[float, float, float, float], ahead: float = 0.0, first_chance: bool = False
+    n: int,
+    seed: int,
+    params: tuple[float, float, float, float],
+    ahead: float = 0.0,
+    first_chance: bool = False,
 ) -> pd.DataFrame:
     """Return histories of a BG/NBD (or, with `first_chance`, an MBG/NBD) and orders in the next `ahead`."""
     rng = np.random.default_rng(seed)
@@ -18,16 +22,22 @@ def draw_beta_geo(
     age = rng.uniform(20, 80, n)
     rate, leave = rng.gamma(r, 1 / alpha, n), rng.beta(a, b, n)
     here = rng.random(n) >= leave if first_chance else np.ones(n, dtype=bool)
-    return _run(rng, age, ahead, rate, here, lambda rows: rng.random(len(rows)) >= leave[rows], np.full(n, np.inf))
+    return _run(
+        rng, age, ahead, rate, here, lambda rows: rng.random(len(rows)) >= leave[rows], np.full(n, np.inf)
+    )
 
 
-def draw_pareto(n: int, seed: int, params: tuple[float, float, float, float], ahead: float = 0.0) -> pd.DataFrame:
+def draw_pareto(
+    n: int, seed: int, params: tuple[float, float, float, float], ahead: float = 0.0
+) -> pd.DataFrame:
     """Return histories of a Pareto/NBD and orders in the next `ahead`."""
     rng = np.random.default_rng(seed)
     r, alpha, s, beta = params
     age = rng.uniform(20, 80, n)
     rate, death = rng.gamma(r, 1 / alpha, n), rng.exponential(1, n) / rng.gamma(s, 1 / beta, n)
-    return _run(rng, age, ahead, rate, np.ones(n, dtype=bool), lambda rows: np.ones(len(rows), dtype=bool), death)
+    return _run(
+        rng, age, ahead, rate, np.ones(n, dtype=bool), lambda rows: np.ones(len(rows), dtype=bool), death
+    )
 
 
 def _run(rng, age, ahead, rate, here, stays, death):  # type: ignore[no-untyped-def]

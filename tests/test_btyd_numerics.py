@@ -233,7 +233,22 @@ def test_unfinished_fit_says_so() -> None:
     assert "had not converged after 1 iterations" in fitted.warnings_[0]
 
 
-def test_order_of_arguments_of_time_does_not_matter_to_one_timers_alive_in_bg() -> None:
+@pytest.mark.parametrize("model", ORDER_MODELS)
+def test_forecast_depends_on_no_other_customer_bit_for_bit(model: type) -> None:
+    base = draw_beta_geo(300, 3, (0.6, 8.0, 0.9, 3.0))
+    fitted = model().fit(base)
+    for predict in (
+        fitted.probability_alive,
+        lambda frame: fitted.expected_purchases(frame, 40.0),
+        lambda frame: fitted.probability_active(frame, 40.0),
+    ):
+        together = predict(base)
+        alone = pd.concat([predict(base[i : i + 1]) for i in range(0, 300, 7)])
+        assert alone.equals(together[::7])
+        assert predict(base[100:]).equals(together[100:])
+
+
+def test_bg_calls_every_one_timer_alive_and_ranks_them_by_activity() -> None:
     known = BetaGeoNBD.from_params({"r": 0.24, "alpha": 4.4, "a": 0.8, "b": 2.4})
     one_timers = pd.DataFrame({"repeat_orders": [0, 0], "recency": [0, 0], "age": [5, 500]})
     assert known.probability_alive(one_timers).tolist() == [1.0, 1.0]  # by construction: not a churn score
