@@ -1,0 +1,212 @@
+"""What a report is made from: plain facts of one run, the same whether they come from a run or from its `run.json`.
+
+The page is a function of these facts and of nothing else. They hold nothing that differs between a first run and a
+rerun with the same inputs (whether something was skipped, when it ran, on which machine), so both give the same bytes.
+Counts of people are a number, or the words that stand for a suppressed one (`suppression.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from segml.errors import DataError
+
+FORM = 1
+"""Raised when the facts change so that older `run.json` files can't be read."""
+
+Count = int | str
+"""People: a number, or the words shown in place of a suppressed one."""
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """Rows of one table, in and out, and why the others are not there."""
+
+    name: str
+    rows_in: int
+    rows_out: int
+    left_out: dict[str, int] = field(default_factory=dict)
+    added: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Verdict on one model, as the gate gave it.
+
+    Attributes
+    ----------
+    status : str
+        ``promoted``, ``refused`` or ``unavailable``.
+    scored_by : str
+        Name, version and cutoff of the model that scored; empty when none did.
+    not_scored : str
+        Why no model of the task scored; empty when one did.
+    """
+
+    task: str
+    status: str
+    grade: str = ""
+    metric: str = ""
+    score: float | None = None
+    baseline_name: str = ""
+    baseline_score: float | None = None
+    version: int | None = None
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    scored_by: str = ""
+    not_scored: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """People who share a tag's value. Money is in major units of the base's currency; None is unknown or suppressed.
+
+    Attributes
+    ----------
+    share : float or None
+        Of everybody who carries the tag.
+    spent, spent_share : float or None
+        Net of returns, all history.
+    expected, expected_share : float or None
+        Expected value within the CLV horizon.
+    recency_days, gap_days, order_value : float or None
+        Medians: days since the last order, days between orders, money per order.
+    """
+
+    name: str
+    people: Count
+    share: float | None = None
+    spent: float | None = None
+    spent_share: float | None = None
+    expected: float | None = None
+    expected_share: float | None = None
+    recency_days: float | None = None
+    gap_days: float | None = None
+    order_value: float | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """One tag and its groups; no groups and a reason where it is unavailable.
+
+    Attributes
+    ----------
+    tag : str
+        ``family.tag``.
+    criterion : str
+        The rule in words, as the tag table gives it.
+    """
+
+    tag: str
+    criterion: str = ""
+    groups: tuple[Group, ...] = ()
+    unavailable: str = ""
+
+
+@dataclass(frozen=True)
+class CampaignFacts:
+    """One campaign: people listed, held out and excluded, and what its holdout can show."""
+
+    name: str
+    title: str
+    action: str
+    channel: str
+    offer_class: str
+    window_days: int
+    status: str
+    reason: str = ""
+    listed: Count = 0
+    held_out: Count = 0
+    globally_held_out: Count = 0
+    excluded: dict[str, Count] = field(default_factory=dict)
+    power: str = ""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Everything one page says.
+
+    Attributes
+    ----------
+    data_from, data_until, as_of : str
+        ISO dates; orders lie in `[data_from, data_until)`.
+    minimum_cell : int
+        Smaller groups are suppressed.
+    horizons : dict of str to int
+        ``dormancy``, ``churn``, ``clv`` in days.
+    bands : dict of str to float
+        ``active``, ``slipping``, ``at_risk``: least P(order) of each band.
+    not_scored : dict of str to int or str
+        Reason -> people without scores.
+    places : dict of str to str
+        What -> where, relative to the project folder.
+
+    Examples
+    --------
+    >>> facts = RunFacts("shop", "A shop", "EUR", "2018-01-01", "2017-01-01", "2018-01-01")
+    >>> RunFacts.from_dict(facts.to_dict()) == facts
+    True
+    """
+
+    base: str
+    title: str
+    currency: str
+    as_of: str
+    data_from: str
+    data_until: str
+    minimum_cell: int = 10
+    horizons: dict[str, int] = field(default_factory=dict)
+    bands: dict[str, float] = field(default_factory=dict)
+    tables: tuple[TableFacts, ...] = ()
+    unavailable_tables: dict[str, str] = field(default_factory=dict)
+    unavailable_features: dict[str, str] = field(default_factory=dict)
+    models: tuple[ModelFacts, ...] = ()
+    scored: Count = 0
+    not_scored: dict[str, Count] = field(default_factory=dict)
+    groupings: tuple[Grouping, ...] = ()
+    campaigns: tuple[CampaignFacts, ...] = ()
+    warnings: tuple[str, ...] = ()
+    places: dict[str, str] = field(default_factory=dict)
+    form: int = FORM
+
+    def grouping(self, tag: str) -> Grouping:
+        """Return the groups of ``family.tag``; an empty grouping when there are none."""
+        return next(
+            (one for one in self.groupings if one.tag == tag),
+            Grouping(tag, unavailable="no such tag in this run"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain Python that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> RunFacts:
+        """Rebuild from `to_dict`, also after a way through JSON.
+
+        Raises
+        ------
+        DataError
+            The content is of another form or misses something.
+        """
+        found = content.get("form")
+        if found != FORM:
+            raise DataError(
+                f"the facts of this run have the form {found!r}, this version reads {FORM}",
+                "write them anew: segml run CONFIG",
+            )
+        try:
+            return _FACTS.validate_python(dict(content))
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise DataError(
+                f"the facts of this run are damaged: {wrong}", "write them anew: segml run CONFIG"
+            ) from None
+
+
+_FACTS: TypeAdapter[RunFacts] = TypeAdapter(RunFacts)
