@@ -114,3 +114,15 @@ def test_r22_a_dead_segments_id_is_retired_for_good():
     third = SegmentTask("behavioural", segmenter_of("behavioural")).fit(shop(3), previous=second)
     assert len(second.retired_ids) == 1
     assert not set(second.retired_ids) & {identity.id for identity in third.identities}
+
+
+def test_r22_everyone_in_one_segment_lends_its_name_to_no_part_of_the_base():
+    one = SegmentTask("behavioural", segmenter_of("behavioural").set_params(k=1)).fit(shop(1))
+    assert one.score(shop(1))["segment_behavioural_name"].value_counts().to_dict() == {
+        "everyone": 300,
+        "unknown": 1,
+    }
+    three = SegmentTask("behavioural", segmenter_of("behavioural")).fit(shop(1), previous=one)
+    assert "everyone" not in {identity.name for identity in three.identities}
+    assert [identity.id for identity in three.identities] == ["B2", "B3", "B4"]
+    assert three.match_.deaths == ["B1"]

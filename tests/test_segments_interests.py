@@ -46,6 +46,7 @@ def test_r18_the_number_of_interests_is_chosen_by_what_comes_back():
     frame, _ = base()
     segmenter = InterestSegmenter().fit(frame)
     assert segmenter.stable_
+    assert segmenter.n_topics_ == 3
     chosen = segmenter.selection_[segmenter.selection_["chosen"]]
     assert chosen["stability_median"].item() >= 0.8
     assert str(segmenter.n_topics_) in segmenter.choice_reason_

@@ -8,7 +8,6 @@ refitted at scoring*: the chain and the partition are plain numbers, and `to_dic
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -19,7 +18,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
-from segml.errors import did_you_mean
 from segml.evaluation.stability import segment_jaccard
 from segml.models.segments.partitions import (
     MAX_COMPONENTS,
@@ -31,9 +29,12 @@ from segml.models.segments.partitions import (
 from segml.models.segments.preparation import (
     FeatureError,
     FeaturePreparation,
+    columns_of,
+    explain_dropped,
     learn_preparation,
     refuse_infinite,
 )
+from segml.models.segments.sampling import canonical_sample, seeded_subset
 from segml.models.segments.selection import SelectionRules, choice_sentence, fit_partition, select_k
 from segml.models.segments.separation import Separation, measure_separation
 
@@ -180,9 +181,9 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         names = self._column_names()
         refuse_infinite(values, names)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        sample = _canonical_sample(X, values, self.sample_size, seed)
+        sample = canonical_sample(X, values, self.sample_size, seed)
         self.preparation_ = learn_preparation(sample)
-        self.dropped_ = _explain_dropped(sample, self.preparation_.kept, names)
+        self.dropped_ = explain_dropped(sample, self.preparation_.kept, names)
         rows = self.preparation_.transform(sample)
         if not rows.shape[1]:
             raise FeatureError(
@@ -302,7 +303,7 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
                     next_step="name the columns with features=, or leave it out to use all",
                 )
         elif self_named:
-            X = _columns_of(X, list(self.feature_names_in_))
+            X = columns_of(X, list(self.feature_names_in_))
         elif reset:
             self.absent_ = []
         return validate_data(
@@ -324,7 +325,7 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         return list(getattr(self, "feature_names_in_", [f"column {j}" for j in range(self.n_features_in_)]))
 
     def _choose_and_fit(self, rows: np.ndarray, seed: int) -> None:
-        subset = _seeded_subset(rows, self.selection_size, seed)
+        subset = seeded_subset(rows, self.selection_size, seed)
         n_distinct = len(np.unique(subset, axis=0))
         rules = SelectionRules(self.min_stability, self.min_share, self.n_bootstraps, self.n_init, seed)
         candidates = self._candidates(n_distinct)
@@ -375,39 +376,6 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
             for start in range(0, len(values), CHUNK_ROWS)
         ]
         return np.concatenate(answers)
-
-
-def _canonical_sample(X: Any, values: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """At most `size` rows in an order that depends on the customers and not on the file."""
-    keyed = isinstance(X, pd.DataFrame) and not isinstance(X.index, pd.RangeIndex) and X.index.is_unique
-    if len(values) > size and keyed:
-        # By id: a customer stays in the sample when others come and go.
-        digests = np.array([hashlib.md5(str(key).encode()).hexdigest()[:15] for key in X.index])
-        values = values[np.argsort(digests, kind="stable")[:size]]
-    values = values[np.lexsort(values.T[::-1])]
-    return _seeded_subset(values, size, seed)
-
-
-def _seeded_subset(rows: np.ndarray, size: int, seed: int) -> np.ndarray:
-    if len(rows) <= size:
-        return rows
-    return rows[np.sort(np.random.default_rng(seed).choice(len(rows), size, replace=False))]
-
-
-def _explain_dropped(values: np.ndarray, kept: np.ndarray, names: list[str]) -> dict[str, str]:
-    missing = np.isnan(values).all(axis=0)
-    return {names[j]: "missing for everyone" if missing[j] else "constant" for j in np.flatnonzero(~kept)}
-
-
-def _columns_of(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    absent = [name for name in names if name not in frame.columns]
-    if absent:
-        hints = ", ".join(name + did_you_mean(name, map(str, frame.columns)) for name in absent)
-        raise FeatureError(
-            f"the segmenter was fitted on columns that this frame does not have: {hints}",
-            next_step="compute the same features as at training",
-        )
-    return frame[names]
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -47,7 +47,8 @@ class InterestSegmenter:
 
     The number of interests is the largest in `topic_range` whose topics come back in random halves of the base
     (the cosine of the worst topic with its match in the other half, median over `n_halvings` splits, is at least
-    `min_stability`). When none does, there is one interest for everyone and `stable_` is False.
+    `min_stability`), and at most half as many as there are categories. When none does, there is one interest for
+    everyone and `stable_` is False.
 
     Parameters
     ----------
@@ -229,7 +230,8 @@ class InterestSegmenter:
         return values / np.where(total > 0, total, 1.0), known
 
     def _choose_and_fit(self, rows: np.ndarray) -> None:
-        top = min(self.topic_range[1], rows.shape[1])
+        # An interest combines categories; as many topics as categories would always come back, and say nothing.
+        top = max(2, min(self.topic_range[1], rows.shape[1] // 2))
         candidates = [self.n_topics] if self.n_topics else list(range(min(self.topic_range[0], top), top + 1))
         stability = [self._stability(rows, n) for n in candidates]
         self.selection_ = pd.DataFrame({"n_topics": candidates, "stability_median": stability})

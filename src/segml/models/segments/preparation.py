@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import skew
 
-from segml.errors import ModelError
+from segml.errors import ModelError, did_you_mean
 
 SKEW_LIMIT = 1.0
 """Absolute skewness above which a column is tried on the log scale."""
@@ -150,3 +151,27 @@ def _log_helps(known: np.ndarray) -> bool:
         return False  # skewness of rounding noise
     before = float(skew(known))
     return abs(before) > SKEW_LIMIT and abs(float(skew(signed_log(known)))) < abs(before)
+
+
+def explain_dropped(values: np.ndarray, kept: np.ndarray, names: list[str]) -> dict[str, str]:
+    """Say why each column that is not kept was left out.
+
+    Examples
+    --------
+    >>> explain_dropped(np.array([[1.0, np.nan], [1.0, np.nan]]), np.array([False, False]), ["a", "b"])
+    {'a': 'constant', 'b': 'missing for everyone'}
+    """
+    missing = np.isnan(values).all(axis=0)
+    return {names[j]: "missing for everyone" if missing[j] else "constant" for j in np.flatnonzero(~kept)}
+
+
+def columns_of(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The columns a model was fitted on, in its order; raises `FeatureError` naming every absent one."""
+    absent = [name for name in names if name not in frame.columns]
+    if absent:
+        hints = ", ".join(name + did_you_mean(name, map(str, frame.columns)) for name in absent)
+        raise FeatureError(
+            f"the segmenter was fitted on columns that this frame does not have: {hints}",
+            next_step="compute the same features as at training",
+        )
+    return frame[names]

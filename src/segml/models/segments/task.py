@@ -9,6 +9,7 @@ import pandas as pd
 
 from segml.models.segments.behavioural import BehaviouralSegmenter
 from segml.models.segments.identity import (
+    MATCH_FROM,
     UNKNOWN_ID,
     SegmentIdentity,
     SegmentMatch,
@@ -23,6 +24,9 @@ TaskName = Literal["behavioural", "mixture", "interest"]
 Segmenter = BehaviouralSegmenter | InterestSegmenter
 
 ID_PREFIX = {"behavioural": "B", "mixture": "M", "interest": "I"}
+NEVER = 2.0
+"""A Jaccard overlap that nothing reaches."""
+
 KNOWN_BUYERS = "recency_days"
 """Unknown for everybody who never bought; a behavioural segment is given only to those who did."""
 
@@ -99,7 +103,9 @@ class SegmentTask:
         old = previous.score(known)[f"segment_{previous.task}_id"]
         inherited = {identity.id: identity.name for identity in previous.identities}
         taken = [*inherited, *previous.retired_ids]
-        self.match_ = match_segments(old, labels, prefix=ID_PREFIX[self.task], used_ids=taken)
+        # "Everyone" is not a segment that could go on as a part of the base, nor the other way round.
+        threshold = MATCH_FROM if len(names) > 1 and len(inherited) > 1 else NEVER
+        self.match_ = match_segments(old, labels, threshold, ID_PREFIX[self.task], taken)
         found = [self.match_.mapping.get(label) for label in range(len(names))]
         spare = iter(first_ids(1_000, f"{ID_PREFIX[self.task]}x"))  # labels nobody of the fitted base has
         chosen = [identity or next(spare) for identity in found]
