@@ -39,6 +39,7 @@ BAD_ROWS = {
     "digits with underscores": ("1,ann,2017-01-01,1_0", "not an amount of money"),
     "thousands": ('1,ann,2017-01-01,"1,234.50"', "amount='1,234.50'"),
     "infinite money": ("1,ann,2017-01-01,inf", "not an amount of money"),
+    "more than a trillion": ("1,ann,2017-01-01,1000000000000", "not an amount of money"),
     "no such day": (
         "1,ann,2017-02-30,1",
         "orders.ordered_at: not a time (1 row)\n      ordered_at='2017-02-30'",

@@ -98,6 +98,12 @@ def test_money_of_binary_doubles_rounds_as_it_was_written(base: MadeUpBase) -> N
     assert orders["order_id"].tolist() == ["1", "2"]
 
 
+def test_prices_by_quantities_are_exact_and_large_ones_fit(base: MadeUpBase) -> None:
+    rows = ["1,a,2017-01-01,x,3,0.335", "2,a,2017-01-02,x,0.5,0.01", "3,a,2017-01-03,x,80000,123456.789"]
+    base.add("order_lines", csv_text(LINES, *rows)).ingest()
+    assert base.frame("orders")["amount_minor"].tolist() == [101, 1, 987_654_312_000]
+
+
 def test_decimal_commas_and_foreign_dates_are_read_when_declared(base: MadeUpBase) -> None:
     text = "order_id;customer_id;ordered_at;amount\n1;a;31.01.2017 10:30;1234,505\n"
     base.add("orders", text, ORDERS, delimiter=";", decimal=",", time_format="%d.%m.%Y %H:%M").ingest()
