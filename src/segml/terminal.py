@@ -173,11 +173,12 @@ def lists_screen(result: ListsResult) -> RenderableType:
 
 
 def measure_screen(result: MeasureResult) -> RenderableType:
-    """What past lists earned against their holdouts."""
-    table = _table(*(str(name) for name in result.frame.columns))
-    for row in result.frame.itertuples(index=False):
-        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
-    return Group(_title(result.config, "measured"), table, *[_line(remark) for remark in result.remarks])
+    """What past lists earned against their holdouts, in the words their evidence allows."""
+    table = _table("list", "as of", "status", "what can be said")
+    for row in result.frame.itertuples():
+        table.add_row(str(row.campaign), str(row.as_of), str(row.status), str(row.statement))
+    where = _line(f"orders until {result.data_until}; every figure in {_short(result.file, result.config)}")
+    return Group(_title(result.config, "measured"), table, where)
 
 
 def report_screen(result: ReportResult) -> RenderableType:

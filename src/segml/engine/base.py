@@ -75,7 +75,7 @@ class Engine(ABC):
 
     def value(self, sql: str) -> Any:
         """Return the single value of a one-row, one-column query; a missing one is None."""
-        value = self.fetch(sql, 1).iloc[0, 0]
+        value: Any = self.fetch(sql, 1).iloc[0, 0]
         return None if pd.isna(value) else value.item() if hasattr(value, "item") else value
 
     def __enter__(self) -> Engine:

@@ -94,7 +94,7 @@ class TreeTables:
 
     def _explain(self, chunk: FloatArray) -> FloatArray:
         total = np.zeros((self.n_features, chunk.shape[1]))
-        missing = np.isnan(chunk)
+        missing: NDArray[np.bool_] = np.isnan(chunk)
         any_missing = missing.any(axis=1)
         answer = np.empty(chunk.shape[1], dtype=np.intp)
         for tree in self.trees:
@@ -159,7 +159,7 @@ def _values_of_sets(root: dict[str, Any], features: tuple[int, ...], questions: 
 def _shapley(known: FloatArray, features: int) -> tuple[FloatArray, float]:
     values = np.zeros((known.shape[0], features))
     sets = np.arange(1 << features)
-    sizes = np.array([int(s).bit_count() for s in sets])
+    sizes = np.array([int(chosen).bit_count() for chosen in sets])
     for feature in range(features):
         without = sets[(sets >> feature) & 1 == 0]
         weights = np.array([factorial(k) * factorial(features - k - 1) for k in sizes[without]]) / factorial(

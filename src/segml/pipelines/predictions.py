@@ -104,7 +104,7 @@ def masked_labels(
     at = labels.index.get_level_values("cutoff")
     for schedule in schedules:
         allowed = {cutoff.label for cutoff in which(schedule)}
-        columns = [name for name in labels if name.endswith(f"_next_{schedule.horizon}d")]
+        columns = [name for name in map(str, labels.columns) if name.endswith(f"_next_{schedule.horizon}d")]
         masked.loc[~at.isin(allowed), columns] = np.nan
     return masked
 
@@ -148,6 +148,7 @@ def judge_return(
     """Hold a dormancy or churn model against the recency rule and the champion, on the test cutoff."""
     from segml.evaluation import plots
     from segml.models.baselines import RecencyRule
+    from segml.models.reasons import reason_summary_frame
 
     task, horizon = str(model.task), schedule.horizon
     features, labels = data.population(schedule.test)
@@ -162,7 +163,7 @@ def judge_return(
     report = classification_report_frame(
         outcome, {"model": probability, "recency rule": rule.predict(features)}
     )
-    metrics = {name: float(value) for name, value in report["model"].items()}
+    metrics = {str(name): float(value) for name, value in report["model"].items()}
     decision = decide(metrics, against, against_champion, _rules(data.config, "auc"))
     sample = features.iloc[:: max(1, len(features) // 2_000)]
     return Trained(
@@ -189,7 +190,7 @@ def judge_return(
             "gains": lambda ax: plots.plot_gains(
                 gains_frame(outcome, {"model": probability, "recency rule": silence}), ax=ax
             ),
-            "reasons": lambda ax: plots.plot_reason_summary(model.reason_summary(sample), ax=ax),
+            "reasons": lambda ax: plots.plot_reason_summary(reason_summary_frame(model.contributions(sample)), ax=ax),
         },
     )
 
@@ -219,7 +220,7 @@ def train_value(data: TrainingData, schedule: Schedule, champion: RegisteredMode
         data, champion, test, outcome, value, "normalised_gini", f"clv_{horizon}d"
     )
     report = value_report_frame(outcome, {"model": value, "last period again": again})
-    metrics = {name: float(number) for name, number in report["model"].items()}
+    metrics = {str(name): float(number) for name, number in report["model"].items()}
     inside = (outcome >= forecast[f"clv_{horizon}d_low"]) & (outcome <= forecast[f"clv_{horizon}d_high"])
     metrics["interval_coverage"] = float(inside.mean())
     decision = decide(metrics, against, against_champion, _rules(data.config, "normalised_gini"))

@@ -136,5 +136,17 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def build_model(document: dict[str, Any]) -> Any:
-    """Return the model object of a document read by `read_document`."""
-    return model_class(document["type"]).from_dict(document["model"])
+    """Return the model object of a document read by `read_document`.
+
+    Raises
+    ------
+    ModelError
+        When the content was written by a version of segml that kept other things.
+    """
+    try:
+        return model_class(document["type"]).from_dict(document["model"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"a stored {document['type']} can't be read: {type(error).__name__} {error}",
+            "it was written by another version of segml: train again, or install that version",
+        ) from error

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from segml.config import BandSettings
 from segml.errors import ModelError
+from segml.models.reasons import top_reasons
 from segml.registry.registered import RegisteredModel
 from segml.tables.partition import output_errors
 from segml.time_windows import Cutoff
@@ -190,8 +191,9 @@ def reason_columns(scored: pd.DataFrame, job: ScoringJob) -> pd.DataFrame:
     model = next((job.champions[task] for task in order if task in job.champions), None)
     if model is None:
         return pd.DataFrame(index=scored.index)
-    reasons: pd.DataFrame = model.model.reasons(scored[list(model.features)], top=REASON_COUNT)
-    return reasons
+    contributions = model.model.contributions(scored[list(model.features)])
+    typical = getattr(getattr(model.model, "curve", None), "typical_", None)
+    return top_reasons(contributions, scored, count=REASON_COUNT, typical=typical)
 
 
 def percentile_table(counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
