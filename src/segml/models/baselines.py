@@ -31,7 +31,7 @@ class RecencyRule:
     >>> features = pd.DataFrame({"recency_days": [1.0, 2.0, 50.0, 60.0]})
     >>> labels = pd.DataFrame({"silent_next_56d": [0.0, 0.0, 0.0, 1.0]})
     >>> RecencyRule("silent_next_56d").fit(features, labels).predict(features).tolist()
-    [0.0, 0.0, 0.0, 1.0]
+    [0.001, 0.001, 0.001, 0.999]
     """
 
     def __init__(self, label: str) -> None:
@@ -45,7 +45,9 @@ class RecencyRule:
         if not known.any():
             raise DataError(f"no row has both recency_days and {self.label}")
         model = IsotonicRegression(out_of_bounds="clip").fit(recency[known], outcome[known])
-        self.days_, self.rates_ = model.X_thresholds_.tolist(), model.y_thresholds_.tolist()
+        self.days_ = model.X_thresholds_.tolist()
+        # a share of exactly 0 or 1 among a few rows is no certainty: the log-loss of a fair rule must be finite
+        self.rates_ = np.clip(model.y_thresholds_, 0.001, 0.999).tolist()
         return self
 
     def predict(self, features: pd.DataFrame) -> FloatArray:

@@ -25,7 +25,7 @@ BASE_VALUE = "base_value"
 # Pattern of feature names -> the story they tell; a feature that matches nothing is its own story.
 TOPICS: tuple[tuple[str, str], ...] = (
     (r"recency_days|gap_ratio", "silence"),
-    (r"gap_.*", "rhythm"),
+    (r"gap_.*|rhythm_orders_.*", "rhythm"),
     (r"orders_trend_.*|spend_trend_.*", "trend"),
     (r"orders_.*|active_days_total|repeat_orders", "orders"),
     (r"spend_.*", "spend"),
@@ -52,6 +52,7 @@ TEMPLATES: tuple[tuple[str, str, str], ...] = (
     (r"repeat_orders", "bought again on {v} days", "count"),
     (r"orders_total", "{v} orders in all", "count"),
     (r"active_days_total", "bought on {v} days in all", "count"),
+    (r"rhythm_orders_(\d+)d", "their rhythm promises {v} orders in {1} days", "number"),
     (r"orders_(\d+)d", "{v} orders in the last {1} days", "count"),
     (r"spend_total", "{v} spent in all", "money"),
     (r"spend_(\d+)d", "{v} spent in the last {1} days", "money"),
@@ -223,6 +224,12 @@ def top_reasons(
     if not contributions.index.equals(features.index):
         raise ModelError("contributions and features are not the same customers in the same order")
     names = sorted(name for name in contributions.columns if name != BASE_VALUE)
+    absent = [name for name in names if name not in features]
+    if absent:
+        raise ModelError(
+            f"no values for the reasons {', '.join(absent)}",
+            "call the task's own `reasons(features)`, or give the columns of `ReturnCurve.inputs`",
+        )
     parts = contributions[names].to_numpy(dtype=float)
     values = features[names].to_numpy(dtype=float)
     chosen = _strongest(np.nan_to_num(parts), names, count, one_per_topic)

@@ -35,6 +35,7 @@ SILENCE_DIRECTIONS: dict[str, int] = {
     r"recency_days|gap_ratio": 1,
     r"(orders|spend)_\d+d|categories_90d": -1,
     r"orders_total|active_days_total|repeat_orders|spend_total": -1,
+    r"rhythm_orders_\d+d": -1,
 }
 LOG_COLUMNS: tuple[str, ...] = (
     "recency_days",
@@ -47,6 +48,7 @@ LOG_COLUMNS: tuple[str, ...] = (
     "gap_mean_days",
     "gap_max_days",
     "lines_per_order",
+    r"rhythm_orders_\d+d",
 )
 _MINIMUM_PER_CLASS = 20  # fewer of either outcome among the calibration rows say nothing about a slope
 _RAW_TREES = TreeSettings()
@@ -64,7 +66,7 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
         Columns of the logistic; when no name matches, all columns are used.
     blend_weight : float, default=0.5
         Share of the trees in the log-odds; the logistic has the rest.
-    rounds : int, default=300
+    rounds : int, default=200
         Trees in each of the two tree models.
     refit : bool, default=False
         After calibration, learn the trees and the logistic again with the calibration rows included. Off, because
@@ -98,7 +100,7 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
         monotone: Mapping[str, int] | None = None,
         log_columns: Sequence[str] | None = None,
         blend_weight: float = 0.5,
-        rounds: int = 300,
+        rounds: int = 200,
         refit: bool = False,
         random_state: int = 0,
         num_threads: int = 1,

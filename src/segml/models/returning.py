@@ -17,7 +17,9 @@ import pandas as pd
 
 from segml.errors import ConfigurationError, DataError, NotEnoughDataError
 from segml.models.boosting import require_columns
+from segml.models.reasons import top_reasons
 from segml.models.return_classifier import LOG_COLUMNS, SILENCE_DIRECTIONS, ReturnClassifier
+from segml.models.rhythm import OrderRhythm
 
 __all__ = [
     "LOG_COLUMNS",
@@ -49,8 +51,10 @@ class ReturnCurve:
     ----------
     feature_names_in_ : list of str
     models_ : dict of int to ReturnClassifier
+    rhythm_ : OrderRhythm or None
+        Adds the column `rhythm_orders_{h}d` to each classifier; None without purchase histories.
     typical_ : dict of str to float
-        Median of each feature at the last training cutoff, for wording reasons.
+        Median of each column at the last training cutoff, for wording reasons.
     notes_ : list of str
         Columns ignored, horizons not calibrated: what a reader of the model card has to know.
 
@@ -98,7 +102,12 @@ class ReturnCurve:
         self._check_labels(features, labels)
         self.feature_names_in_ = self._usable_columns(features)
         last = _last_cutoff(features)
-        self.typical_ = {name: float(value) for name, value in last[self.feature_names_in_].median().items()}
+        self.rhythm_, said = OrderRhythm.learn(last[self.feature_names_in_])
+        self.notes_.extend(said)
+        columns = {h: self.inputs(last, h) for h in self.horizons}
+        self.typical_ = {
+            str(name): float(value) for frame in columns.values() for name, value in frame.median().items()
+        }
         self.models_ = {h: self._fit_one(h, features, labels, calibration) for h in self.horizons}
         return self
 
@@ -168,15 +177,23 @@ class ReturnCurve:
     ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
         label = labels[f"silent_next_{horizon}d"]
         kept = (label.notna() & _ever_bought(features)).to_numpy()
-        frame = require_columns(features, self.feature_names_in_, "the return curve")[kept]
+        frame = self.inputs(features[kept], horizon)
         index = frame.index
         groups = index.get_level_values(0) if index.nlevels > 1 else np.zeros(len(frame), dtype=int)
         return frame, label[kept].to_numpy(dtype=float), np.asarray(groups)
 
+    def inputs(self, features: pd.DataFrame, horizon: int) -> pd.DataFrame:
+        """The columns a horizon's classifier sees: `feature_names_in_`, then the rhythm at that horizon."""
+        frame = require_columns(features, self.feature_names_in_, "the return curve")
+        if self.rhythm_ is None:
+            return frame
+        return frame.assign(**{f"rhythm_orders_{horizon}d": self.rhythm_.expected_orders(frame, horizon)})
+
     def predict_curve(self, features: pd.DataFrame) -> pd.DataFrame:
         """Return `silent_probability_{h}d`, one column a horizon, same index; NaN for people who never bought."""
-        frame = require_columns(features, self.feature_names_in_, "the return curve")
-        raw = np.column_stack([self.models_[h].predict_proba(frame)[:, 1] for h in self.horizons])
+        raw = np.column_stack(
+            [self.models_[h].predict_proba(self.inputs(features, h))[:, 1] for h in self.horizons]
+        )
         projected = np.minimum.accumulate(raw, axis=1)
         projected[~_ever_bought(features).to_numpy()] = np.nan
         names = [f"silent_probability_{h}d" for h in self.horizons]
@@ -184,9 +201,9 @@ class ReturnCurve:
 
     def contributions(self, features: pd.DataFrame, horizon: int) -> pd.DataFrame:
         """Exact parts of the log-odds at one horizon, before the running minimum; column `base_value` last."""
-        frame = require_columns(features, self.feature_names_in_, "the return curve")
+        frame = self.inputs(features, horizon)
         parts = self.models_[horizon].contributions(frame)
-        return pd.DataFrame(parts, index=features.index, columns=[*self.feature_names_in_, "base_value"])
+        return pd.DataFrame(parts, index=features.index, columns=[*frame.columns, "base_value"])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything learned, as JSON-able plain Python."""
@@ -195,6 +212,7 @@ class ReturnCurve:
             "exclude": list(self.exclude),
             "classifier": self.classifier,
             "features": list(self.feature_names_in_),
+            "rhythm": None if self.rhythm_ is None else self.rhythm_.to_dict(),
             "typical": self.typical_,
             "notes": list(self.notes_),
             "models": {str(h): model.to_dict() for h, model in self.models_.items()},
@@ -205,6 +223,7 @@ class ReturnCurve:
         """Inverse of `to_dict`; predictions are identical."""
         curve = cls(content["horizons"], exclude=content["exclude"], **content["classifier"])
         curve.feature_names_in_ = list(content["features"])
+        curve.rhythm_ = OrderRhythm.from_dict(content["rhythm"]) if content["rhythm"] else None
         curve.typical_ = dict(content["typical"])
         curve.notes_ = list(content["notes"])
         curve.models_ = {int(h): ReturnClassifier.from_dict(model) for h, model in content["models"].items()}
@@ -251,6 +270,13 @@ class ReturnTask:
     def contributions(self, features: pd.DataFrame) -> pd.DataFrame:
         """Exact parts of the log-odds of this horizon; see `ReturnCurve.contributions`."""
         return self.curve.contributions(features, self.horizon)
+
+    def reasons(self, features: pd.DataFrame, count: int = 3) -> pd.DataFrame:
+        """Top reasons of every customer, in words; see `reasons.top_reasons`. None for people who never bought."""
+        parts = self.contributions(features)
+        parts.loc[~_ever_bought(features).to_numpy()] = np.nan
+        values = self.curve.inputs(features, self.horizon)
+        return top_reasons(parts, values, count=count, typical=self.curve.typical_)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything learned, as JSON-able plain Python."""

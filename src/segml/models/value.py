@@ -24,6 +24,7 @@ from segml.models import btyd
 from segml.models.boosting import FloatArray, require_columns
 from segml.models.conformal import ROWS_PER_BAND, ConformalBands
 from segml.models.returning import NOISY_COLUMNS
+from segml.models.rhythm import purchase_histories
 from segml.models.value_regressor import ValueRegressor
 
 __all__ = ["ConformalBands", "LifetimeValue", "ValueRegressor"]
@@ -139,7 +140,7 @@ class LifetimeValue:
         return [name for name in kept if name not in empty]
 
     def _fit_btyd(self, last: pd.DataFrame) -> None:
-        history = _histories(last)
+        history = purchase_histories(last)
         try:
             self.orders_: Any = type(self.order_model)(**self.order_model.get_params()).fit(history)
             self.spend_: Any = btyd.GammaGamma().fit(history)
@@ -206,7 +207,7 @@ class LifetimeValue:
             parts.append(self.trees_.predict(features))
             weights.append(1 - self.btyd_weight if self.orders_ is not None else 1.0)
         if self.orders_ is not None:
-            history = _histories(features)
+            history = purchase_histories(features)
             orders = self.orders_.expected_purchases(history, self.horizon).to_numpy()
             parts.append(orders * self.spend_.expected_spend(history).to_numpy())
             weights.append(self.btyd_weight if self.trees_ is not None else 1.0)
@@ -272,22 +273,6 @@ class LifetimeValue:
         model.bands_ = ConformalBands.from_dict(content["bands"]) if content["bands"] else None
         model.notes_ = list(content["notes"])
         return model
-
-
-def _histories(features: pd.DataFrame) -> pd.DataFrame:
-    """Feature names to those of the buy-till-you-die models: purchase days as orders, days as time."""
-    days = features["repeat_orders"] + 1
-    spend = (features["spend_total"] / days).clip(
-        lower=0.01
-    )  # free orders only: a cent, not an impossible zero
-    return pd.DataFrame(
-        {
-            "repeat_orders": features["repeat_orders"],
-            "recency": features["first_to_last_days"],
-            "age": features["age_days"].clip(lower=1),
-            "mean_spend": spend,
-        }
-    )
 
 
 def _buyers(features: pd.DataFrame) -> Any:

