@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 _SHAPE_BOX = (1e-6, 1e4)
 _SCALE_BOX = (1e-6, 1e6)  # times the mean of the column the scale belongs to
+_RARELY = 0.01
+_NO_IDEA = 14.0  # log of a million
 _WIDEST_SD = 2.0  # of a sampled log parameter: beyond a factor of 7 the normal approximation says nothing
 
 
@@ -77,7 +79,7 @@ class BTYDModel(BaseEstimator):
             end = maximise(self._mean_objective(data), starts, lower, upper, self.max_iterations)
             starts = [np.exp(end.log_params)]
         self.n_customers_ = groups.total
-        self._learn(end)
+        self._learn(end, unit)
         return end
 
     def _mean_objective(self, groups: Groups) -> Any:
@@ -93,7 +95,7 @@ class BTYDModel(BaseEstimator):
         """Return the function parameters -> total log-likelihood, gradient and Hessian; defined by each model."""
         raise NotImplementedError
 
-    def _learn(self, end: Optimum) -> None:
+    def _learn(self, end: Optimum, unit: float) -> None:
         params = np.exp(end.log_params)
         self.params_ = dict(zip(self.parameter_names, params.tolist(), strict=True))
         self.log_likelihood_ = float(end.value * self.n_customers_)
@@ -106,9 +108,9 @@ class BTYDModel(BaseEstimator):
             name: float(value * sd) if ok else None
             for name, value, sd, ok in zip(self.parameter_names, params, spread, known, strict=True)
         }
-        self.warnings_ = self._say_what_went_wrong(end, spread)
+        self.warnings_ = self._say_what_went_wrong(end, spread, unit)
 
-    def _say_what_went_wrong(self, end: Optimum, spread: Array) -> list[str]:
+    def _say_what_went_wrong(self, end: Optimum, spread: Array, unit: float) -> list[str]:
         said = []
         if not end.converged:
             said.append(
@@ -121,11 +123,21 @@ class BTYDModel(BaseEstimator):
                 meaning = self._walls.get((name, side), "the data do not bound it.")
                 said.append(f"{name} runs to {limit} (held at {self.params_[name]:.3g}): {meaning}")
             elif sd > _WIDEST_SD:
+                size = f"a factor of {np.exp(sd):.2g}" if sd < _NO_IDEA else "beyond any use"
                 said.append(
-                    f"{name} = {self.params_[name]:.3g} is hardly determined by the data: its standard error is a "
-                    f"factor of {np.exp(min(sd, 50.0)):.2g}."
+                    f"{name} = {self.params_[name]:.3g} is hardly determined by the data: its standard error is {size}."
                 )
+        share = self._share_leaving(unit)
+        if share is not None and share < _RARELY:
+            said.append(
+                f"Almost nobody is seen to leave (chance {share:.2g}): orders are forecast as by a base without "
+                "dropout, and P(alive) is near 1 for all. Rank by probability_active, not by probability_alive."
+            )
         return said
+
+    def _share_leaving(self, age: float) -> float | None:
+        """Return the share of new customers the model loses early, or None when it knows of no leaving."""
+        return None
 
     def sample_parameters(self, n: int, seed: int) -> pd.DataFrame:
         """Draw parameters from the normal approximation to the likelihood, on the log scale.

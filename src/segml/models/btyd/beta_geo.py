@@ -34,10 +34,7 @@ Array = NDArray[np.float64]
 
 _BLOCK = 1 << 15  # rows at once: the temporaries stay in the processor's cache
 
-NO_ONE_LEAVES = (
-    "the likelihood has no maximum there, the data look as if nobody ever left. Orders are forecast as by a "
-    "customer base without dropout, and P(alive) is near 1 for all: rank by probability_active instead."
-)
+NO_MAXIMUM = "the likelihood has no maximum there, the data look as if nobody ever left."
 
 
 class BetaGeoNBD(BTYDModel):
@@ -63,7 +60,7 @@ class BetaGeoNBD(BTYDModel):
     parameter_names: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
     _scales: ClassVar[tuple[str, ...]] = ("alpha",)
     _walls: ClassVar[dict[tuple[str, int], str]] = {
-        ("a", -1): NO_ONE_LEAVES,
+        ("a", -1): NO_MAXIMUM,
         ("b", 1): "the chance to leave after an order is nearly the same for all, and may be nil.",
         ("a", 1): "every customer has the same chance to leave after an order.",
         ("b", -1): "customers leave after their first chance, or never.",
@@ -105,6 +102,10 @@ class BetaGeoNBD(BTYDModel):
 
     def _objective(self, groups: Groups) -> Callable[[Array], Evaluation]:
         return beta_geo_log_likelihood(groups, self._first_chance)
+
+    def _share_leaving(self, age: float) -> float:
+        _, _, a, b = self._values()
+        return a / (a + b)
 
     def probability_alive(self, frame: pd.DataFrame) -> pd.Series:
         """Return P(not gone at the end of `age`), one value a row, in the frame's order."""

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, exprel
 
 from segml.models.btyd.base import BTYDModel, as_column, check_horizon
-from segml.models.btyd.beta_geo import NO_ONE_LEAVES, refuse_one_timers
+from segml.models.btyd.beta_geo import NO_MAXIMUM, refuse_one_timers
 from segml.models.btyd.inputs import Groups, group_rows, read_histories, read_weight
 from segml.models.btyd.newton import Evaluation
 from segml.models.btyd.special import log_power_integral, log_rising
@@ -54,7 +54,7 @@ class ParetoNBD(BTYDModel):
     parameter_names: ClassVar[tuple[str, ...]] = ("r", "alpha", "s", "beta")
     _scales: ClassVar[tuple[str, ...]] = ("alpha", "beta")
     _walls: ClassVar[dict[tuple[str, int], str]] = {
-        ("s", -1): NO_ONE_LEAVES,
+        ("s", -1): NO_MAXIMUM,
         ("beta", 1): "the death rate is nearly the same for all, and may be nil.",
         ("s", 1): "every customer has the same death rate.",
         ("beta", -1): "customers leave at once, or never.",
@@ -95,6 +95,10 @@ class ParetoNBD(BTYDModel):
 
     def _objective(self, groups: Groups) -> Callable[[Array], Evaluation]:
         return pareto_log_likelihood(groups)
+
+    def _share_leaving(self, age: float) -> float:
+        _, _, s, beta = self._values()
+        return float(-np.expm1(-s * np.log1p(age / beta)))  # dead within the base's mean age
 
     def probability_alive(self, frame: pd.DataFrame) -> pd.Series:
         """Return P(not dead at the end of `age`), one value a row, in the frame's order."""
