@@ -112,6 +112,14 @@ def test_dormancy_is_the_shorter_horizon(tmp_path: Path) -> None:
         load_config(written(tmp_path, MINIMAL), ["horizons.dormancy=200"])
 
 
+def test_days_may_be_written_as_yaml_reads_them(tmp_path: Path) -> None:
+    file = written(tmp_path, MINIMAL + "as_of: 2017-11-06\ncleaning: {events_before: 2018-01-01}\n")
+    config = load_config(file)
+    assert (config.as_of, config.cleaning.events_before) == ("2017-11-06", "2018-01-01")
+    with pytest.raises(ConfigurationError, match="events_before"):
+        load_config(file, ["cleaning.events_before=1.1.2018"])
+
+
 def test_consent_that_is_not_required_needs_a_basis(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="must say why"):
         load_config(written(tmp_path, MINIMAL), ["lists.consent.required=false"])

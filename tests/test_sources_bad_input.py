@@ -149,12 +149,17 @@ def test_mixed_time_zones_between_parquet_files_are_refused(base: MadeUpBase) ->
     assert "orders.ordered_at: mixed time zones: some files have times with a zone" in refused(base)
 
 
-def test_events_after_as_of_are_of_the_future(base: MadeUpBase) -> None:
+def test_events_of_the_future_are_refused(base: MadeUpBase) -> None:
     base.add("orders", csv_text(ORDERS, GOOD, "2,ann,2018-01-01,1"))
-    report = refused(base, as_of="2018-01-01")
-    assert "orders.ordered_at: in the future: at or after as_of 2018-01-01 (1 row)" in report
+    report = refused(base, cleaning={"events_before": "2018-01-01"})
+    assert "orders.ordered_at: in the future: at or after 2018-01-01 (1 row)" in report
     assert "order_id=2, customer_id=ann, ordered_at=2018-01-01 00:00:00" in report
-    base.ingest(as_of="2018-01-02")
+    base.ingest(cleaning={"events_before": "2018-01-02"})
+
+
+def test_a_past_as_of_refuses_nothing_and_reads_nothing_again(base: MadeUpBase) -> None:
+    base.add("orders", csv_text(ORDERS, GOOD, "2,ann,2018-01-01,1")).ingest()
+    assert base.ingest(as_of="2017-06-01").skipped
 
 
 def test_an_order_of_two_customers_is_refused(base: MadeUpBase) -> None:

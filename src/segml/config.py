@@ -6,6 +6,7 @@ to the project folder: the parent of the `configs` folder the file lies in, or t
 
 from __future__ import annotations
 
+import datetime as dt
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,11 @@ def checked_zone(value: str) -> str:
     if value not in zoneinfo.available_timezones():
         raise ValueError(f"unknown time zone {value!r}{did_you_mean(value, zoneinfo.available_timezones())}")
     return value
+
+
+def day_text(value: Any) -> str:
+    """Return an ISO day as text (YAML reads 2018-01-01 as a date); anything else is a ValueError."""
+    return dt.date.fromisoformat(str(value)).isoformat() if value else ""
 
 
 class TableSource(Settings):
@@ -113,6 +119,12 @@ class CleaningSettings(Settings):
     undeclared_columns: Literal["ignore", "refuse"] = Field(
         default="ignore", description="columns in the files that the mapping does not name are never read"
     )
+    events_before: str = Field(
+        default="",
+        description="a day; events at or after it are of the future and refused (`as_of` may lie in the past)",
+    )
+
+    _is_a_day = field_validator("events_before", mode="before")(day_text)
 
 
 class CutoffSettings(Settings):
@@ -293,6 +305,8 @@ class Config(Settings):
     bands: BandSettings = BandSettings()
     lists: ListSettings = ListSettings()
     root: Path = Field(default=Path("."), description="set by the loader: the project folder")
+
+    _is_a_day = field_validator("as_of", mode="before")(day_text)
 
     @field_validator("tables")
     @classmethod

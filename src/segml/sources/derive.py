@@ -197,8 +197,8 @@ class Derivation:
 
     def _check_table(self, table: Table) -> None:
         relation, names = f"clean_{table.name}", self.names[table.name]
-        as_of = Cutoff.parse(self.config.as_of) if self.config.as_of else None
-        rules = row_rules(table, names, as_of)
+        day = self.config.cleaning.events_before
+        rules = row_rules(table, names, Cutoff.parse(day) if day else None)
         if table.name == "order_lines":
             needed = ["amount_minor"] + ([] if "orders" in self.config.tables else ["ordered_at"])
             rules += [

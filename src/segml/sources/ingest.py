@@ -158,9 +158,7 @@ def _files(config: Config) -> tuple[dict[str, list[Path]], list[Violation]]:
 
 def _identity(config: Config, inputs: dict[str, Any]) -> dict[str, Any]:
     """What makes two ingestions the same: inputs, the settings that ingestion reads, and versions."""
-    settings = config.model_dump(
-        mode="json", include={"base", "currency", "time_zone", "tables", "as_of", "cleaning"}
-    )
+    settings = config.model_dump(mode="json", include={"base", "currency", "time_zone", "tables", "cleaning"})
     return {
         "form": _FORM,
         "inputs_sha256": content_sha256(inputs),

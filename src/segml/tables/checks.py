@@ -104,7 +104,7 @@ def unknown_table(name: str) -> Violation:
     return Violation(f"not a table of the catalogue{did_you_mean(name, TABLES)}", name)
 
 
-def row_rules(table: Table, present: Iterable[str], as_of: Cutoff | None = None) -> list[Rule]:
+def row_rules(table: Table, present: Iterable[str], events_before: Cutoff | None = None) -> list[Rule]:
     """Return the rules of a table's rows.
 
     Parameters
@@ -113,8 +113,8 @@ def row_rules(table: Table, present: Iterable[str], as_of: Cutoff | None = None)
         The canonical table.
     present : iterable of str
         Stored names of the columns that are there.
-    as_of : Cutoff, optional
-        The day scored: events at or after it are of the future.
+    events_before : Cutoff, optional
+        Events at or after it are of the future.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def row_rules(table: Table, present: Iterable[str], as_of: Cutoff | None = None)
         if column.stored_name in stored:
             rules += _column_rules(column, shown)
             if column.name == table.time_column:
-                rules += _time_rules(table, column, shown, as_of)
+                rules += _time_rules(table, column, shown, events_before)
     return rules
 
 
@@ -253,8 +253,11 @@ def _column_rules(column: Column, keys: tuple[str, ...]) -> list[Rule]:
     return rules
 
 
-def _time_rules(table: Table, column: Column, keys: tuple[str, ...], as_of: Cutoff | None) -> list[Rule]:
-    if as_of is None or table.name in _FUTURE_IS_FINE:
+def _time_rules(
+    table: Table, column: Column, keys: tuple[str, ...], events_before: Cutoff | None
+) -> list[Rule]:
+    if events_before is None or table.name in _FUTURE_IS_FINE:
         return []
-    condition = f"{column.name} >= {as_of.seconds}"
-    return [Rule(f"in the future: at or after as_of {as_of}", column.name, condition, (*keys, column.name))]
+    condition = f"{column.name} >= {events_before.seconds}"
+    text = f"in the future: at or after {events_before}"
+    return [Rule(text, column.name, condition, (*keys, column.name))]
