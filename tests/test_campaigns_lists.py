@@ -294,11 +294,30 @@ def test_a_missing_score_makes_the_campaign_unavailable_with_the_reason(tmp_path
 
 
 def test_unknown_tag_values_name_the_nearest(tmp_path: Path) -> None:
-    wrong = [campaign("a", audience=[{"tag": "lifecycle.activity", "value": "dormnt"}]), campaign("a")]
-    with pytest.raises(ConfigurationError) as caught:
-        build(world(), wrong, tmp_path)
+    by_segment = {"column": "scores.segment_behavioural_name", "value": "weekly shopper"}
+    wrong = [
+        campaign("a", audience=[{"tag": "lifecycle.activity", "value": "dormnt"}]),
+        campaign("a"),
+        campaign("b", audience=[by_segment]),
+        campaign("c", audience=[{"tag": "lifecycle.activty", "value": "dormant"}]),
+    ]
+    tables = world()
+    tables["scores"]["segment_behavioural_name"] = "Weekly shoppers"
+    with engine_with(tables) as engine, pytest.raises(ConfigurationError) as caught:
+        build_lists(
+            engine, wrong, list_settings(), AS_OF, "run", tmp_path, {"lifecycle.activity": ["dormant"]}
+        )
     assert "did you mean 'dormant'" in str(caught.value)
+    assert "did you mean 'Weekly shoppers'" in str(caught.value)
+    assert "did you mean 'lifecycle.activity'" in str(caught.value)
     assert "2 campaigns are called 'a'" in str(caught.value)
+
+
+def test_without_definitions_a_value_nobody_has_is_a_warning(tmp_path: Path) -> None:
+    either = {"tag": "lifecycle.activity", "operator": "in", "value": ["active", "asleep"]}
+    report = build(world(), [campaign(audience=[either])], tmp_path, anybody())
+    assert report.campaigns[0].status == "built"
+    assert any("no value 'asleep'" in warning for warning in report.warnings)
 
 
 def test_lists_need_scores_or_features(tmp_path: Path) -> None:

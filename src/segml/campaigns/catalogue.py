@@ -161,7 +161,7 @@ def load_campaigns(
     available : mapping of str to columns, optional
         Columns of the registered tables; names beyond the documented ones are then known too.
     tag_values : mapping of str to values, optional
-        ``family.tag`` -> its values (empty: any). With it, tags and their values are checked.
+        ``family.tag``, or a column of names -> its values (empty: any). With it, tags and values are checked.
 
     Raises
     ------
@@ -206,13 +206,9 @@ def find_mistakes(
         found += [
             f"{campaign.name}: {m}" for column in campaign.columns for m in _column_mistakes(column, there)
         ]
+        checked = [c for c in campaign.conditions if c.tag or c.column in (tag_values or {})]
         if tag_values is not None:
-            found += [
-                f"{campaign.name}: {m}"
-                for c in campaign.conditions
-                if c.tag
-                for m in _tag_mistakes(c, tag_values)
-            ]
+            found += [f"{campaign.name}: {m}" for c in checked for m in _value_mistakes(c, tag_values)]
     return found
 
 
@@ -223,15 +219,15 @@ def _column_mistakes(reference: str, available: dict[str, list[str]]) -> list[st
     return [f"unknown column {reference!r}{did_you_mean(reference, known_references(available))}"]
 
 
-def _tag_mistakes(condition: Condition, tag_values: Mapping[str, Sequence[str]]) -> list[str]:
-    if condition.tag not in tag_values:
+def _value_mistakes(condition: Condition, tag_values: Mapping[str, Sequence[str]]) -> list[str]:
+    if condition.subject not in tag_values:
         return [f"unknown tag {condition.tag!r}{did_you_mean(condition.tag, tag_values)}"]
-    known = [str(value) for value in tag_values[condition.tag]]
+    known = [str(value) for value in tag_values[condition.subject]]
     asked = condition.value if isinstance(condition.value, (list, tuple)) else [condition.value]
     if not known or condition.operator in ("missing", "known"):
         return []
     return [
-        f"tag {condition.tag} has no value {value!r}{did_you_mean(str(value), known)}"
+        f"{condition.subject} has no value {value!r}{did_you_mean(str(value), known)}"
         for value in asked
         if str(value) not in known
     ]

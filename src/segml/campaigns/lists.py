@@ -89,7 +89,8 @@ def build_lists(
         ``data/lists/<base>``; earlier lists found there count as contacts. Each list goes to
         ``<campaign>/as_of=<day>``, replaced as a whole.
     tag_values : mapping of str to values, optional
-        ``family.tag`` -> the values its definition lists; added to those found in ``tags``.
+        ``family.tag`` -> the values its definition lists (`TagCatalogue.values`); those found in ``tags`` are added.
+        With it, an unknown tag or value is an error; without it, a warning.
 
     Returns
     -------
@@ -107,12 +108,14 @@ def build_lists(
     available = {table: engine.columns(table) for table in _TABLES if engine.exists(table)}
     if "scores" not in available and "features" not in available:
         raise DataError("lists need scores or features", "run `segml score` first")
-    values = _tag_values(engine, tag_values)
-    mistakes = find_mistakes(ordered, available, values if values else None)
+    values = _known_values(engine, ordered, available, tag_values)
+    mistakes = find_mistakes(ordered, available, values if tag_values is not None else None)
     if mistakes:
         raise ConfigurationError(
             "campaigns are wrong:\n  - " + "\n  - ".join(mistakes), "correct the campaign files"
         )
+    # Without definitions, a value that nobody carries today may be a right one: say so, and build the list.
+    doubts = find_mistakes(ordered, available, values) if tag_values is None else []
     try:
         run, warnings = _prepared(engine, ordered, settings, as_of, run_id, folder, available, values)
         results: list[CampaignResult] = []
@@ -125,7 +128,7 @@ def build_lists(
     finally:
         for table in [*_TEMPORARY, *(f"list_kept_{place}" for place in range(len(ordered)))]:
             engine.drop(table)
-    return ListsReport(as_of, run_id, tuple(results), tuple(warnings), run.global_holdout, run.base)
+    return ListsReport(as_of, run_id, tuple(results), (*doubts, *warnings), run.global_holdout, run.base)
 
 
 _TEMPORARY = (
@@ -183,9 +186,26 @@ def _prepared(
     return run, warnings
 
 
-def _tag_values(engine: Engine, given: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]]:
-    """Return ``family.tag`` -> the values it may have; a tag with more than 200 found values may have any."""
+def _known_values(
+    engine: Engine,
+    campaigns: Sequence[Campaign],
+    available: Mapping[str, Sequence[str]],
+    given: Mapping[str, Sequence[str]] | None,
+) -> dict[str, list[str]]:
+    """Return ``family.tag`` or ``scores.<segment>_name`` -> the values it may have; empty when it may have any."""
     values = {tag: list(listed) for tag, listed in (given or {}).items()}
+    for column in sorted({c.column for campaign in campaigns for c in campaign.conditions}):
+        table, _, name = column.partition(".")
+        if table == "scores" and name.endswith("_name") and name in available.get("scores", ()):
+            names = engine.fetch(
+                f"select distinct {name} as name from scores where {name} is not null", 1_000
+            )
+            values[column] = sorted(names["name"].astype(str))
+    return _with_found_tags(engine, values)
+
+
+def _with_found_tags(engine: Engine, values: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Add the tags and values of the ``tags`` table; a tag with more than 200 values may have any."""
     if not engine.exists("tags"):
         return values
     found = engine.fetch(
