@@ -26,9 +26,9 @@ _VARIABLES = {
     TRACK: "var(--track)",
 }
 _SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "segml", "font.family": "sans-serif"}
-_WIDTH_INCHES, _ROW_INCHES, _BAR_INCHES, _POINTS = 4.7, 0.30, 0.19, 10
+_WIDTH_INCHES, _ROW_INCHES, _BAR_INCHES, _POINTS = 4.7, 0.31, 0.20, 11
 _BAR_SHARE = 0.84  # of the width; the rest is the figure beside the bar
-_LONGEST_LABEL = 56
+_LONGEST_LABEL = 50
 
 
 def plot_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -60,7 +60,7 @@ def plot_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             ax.barh(middle, _BAR_SHARE, height=_BAR_INCHES * 0.72, color=TRACK)
             ax.barh(middle, _BAR_SHARE * (value or 0.0) / longest, height=_BAR_INCHES * 0.72, color=colour)
             text = str(row["note"]) if value is None else share(value)
-            ax.text(1.0, middle + 0.06, text, ha="right", color=MUTED, size=_POINTS - 0.5, parse_math=False)
+            ax.text(1.0, middle + 0.06, text, ha="right", color=MUTED, size=_POINTS - 1, parse_math=False)
     ax.set_xlim(0, 1)
     ax.set_ylim(step * max(len(frame), 1), 0)
     ax.set_axis_off()

@@ -92,11 +92,13 @@ def share(value: float | None) -> str:
 
     Examples
     --------
-    >>> share(0.4567), share(0.004), share(None)
-    ('46 %', '0.4 %', '–')
+    >>> share(0.4567), share(0.004), share(0.00001), share(None)
+    ('46 %', '0.4 %', '< 0.1 %', '–')
     """
     if value is None:
         return "–"
+    if 0 < value < 0.0005:
+        return "< 0.1 %"
     return f"{100 * value:.1f} %" if 0 < abs(value) < 0.0995 else f"{100 * value:.0f} %"
 
 
