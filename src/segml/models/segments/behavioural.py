@@ -101,7 +101,8 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
     choice_reason_ : str
         One sentence with the evidence.
     selection_ : DataFrame
-        One row a candidate k: stability, smallest share, inertia, silhouette, BIC, ICL, eligible, chosen.
+        One row a candidate k: stability, smallest share, inertia, silhouette, BIC, ICL, clarity above a
+        continuum (ties only), eligible, chosen.
     segment_stability_ : DataFrame
         Bootstrap Jaccard of each segment; below 0.6 a segment should not be given a meaning.
     uncertain_share_ : float

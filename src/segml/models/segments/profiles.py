@@ -154,9 +154,9 @@ def describe_segment(profile: pd.DataFrame, segment: Hashable, name: str | None 
     if first["suppressed"]:
         return f"{title}: fewer than {MIN_GROUP} customers, not described."
     spend = "" if np.isnan(first["spend_share"]) else f" with {first['spend_share']:.0%} of spend"
-    differences = "; ".join(
-        _difference_in_words(row) for _, row in _clear_differences(rows).head(3).iterrows()
-    )
+    clear = _clear_differences(rows)
+    told = clear[~clear["feature"].map(lambda feature: words_for(feature).axis).duplicated()].head(3)
+    differences = "; ".join(_difference_in_words(row) for _, row in told.iterrows())
     return (
         f"{title}: {first['size']:,.0f} customers ({first['share']:.0%} of the base){spend}; "
         f"{differences or 'nothing sets it apart from the others'}."

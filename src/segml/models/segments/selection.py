@@ -3,8 +3,8 @@
 Silhouette and the gap statistic keep rising with k on customer data, BIC and ICL pull in different directions; all
 are shown, none decides alone. What decides is whether other samples of the same customers give the same segments:
 the median adjusted Rand index over pairs of bootstrap fits. Among the numbers of segments that are as stable as the
-best (within `STABILITY_TIE`) mixtures take the lowest BIC and KMeans, which has no likelihood, the finest: a split
-that comes back as reliably as the whole is one more thing known about the customers. The winner still has to be
+best (within `STABILITY_TIE`) mixtures take the lowest BIC, and KMeans, which has no likelihood, the clearest above
+what a continuum would reach (the plain silhouette falls with k whatever the truth). The winner still has to be
 clearer than noise (`separation.py`).
 """
 
@@ -26,7 +26,7 @@ from segml.models.segments.partitions import (
     fit_mixture,
     squared_distances,
 )
-from segml.models.segments.separation import Separation
+from segml.models.segments.separation import Separation, measure_separation
 
 STABILITY_TIE = 0.02
 """Medians closer than this are called equally stable."""
@@ -45,6 +45,7 @@ SELECTION_COLUMNS = (
     "silhouette",
     "bic",
     "icl",
+    "clarity_excess",
     "eligible",
     "chosen",
 )
@@ -115,6 +116,7 @@ def evaluate_k(
         "silhouette": _sampled_silhouette(rows, labels, rules.seed),
         "bic": bic,
         "icl": icl,
+        "clarity_excess": np.nan,
         "eligible": median >= rules.min_stability and smallest >= rules.min_share,
         "chosen": False,
     }
@@ -151,8 +153,26 @@ def select_k(
     """
     found = {k: evaluate_k(rows, k, method, rules) for k in candidates}
     frame = pd.DataFrame([evidence for evidence, _ in found.values()], columns=list(SELECTION_COLUMNS))
+    tied = tied_candidates(frame)
+    if method == "kmeans" and len(tied) > 1:
+        excess = {k: measure_separation(rows, k, method, rules.seed).excess for k in tied}
+        frame["clarity_excess"] = frame["k"].map(excess).astype(float)
     frame["chosen"] = frame["k"] == best_candidate(frame)
     return frame, {k: labels for k, (_, labels) in found.items()}
+
+
+def tied_candidates(frame: pd.DataFrame) -> list[int]:
+    """Eligible numbers of segments that are as stable as the best of them.
+
+    Examples
+    --------
+    >>> tied_candidates(pd.DataFrame({"k": [3, 4, 5], "eligible": [True, True, False],
+    ...                               "stability_median": [0.95, 0.94, 0.99]}))
+    [3, 4]
+    """
+    eligible = frame[frame["eligible"].astype(bool)]
+    near_best = eligible["stability_median"] >= eligible["stability_median"].max() - STABILITY_TIE
+    return [int(k) for k in eligible.loc[near_best, "k"]]
 
 
 def best_candidate(frame: pd.DataFrame) -> int | None:
@@ -161,16 +181,16 @@ def best_candidate(frame: pd.DataFrame) -> int | None:
     Examples
     --------
     >>> frame = pd.DataFrame({"k": [3, 4, 5], "method": "kmeans", "eligible": [True, True, False], "bic": np.nan,
-    ...                       "stability_median": [0.95, 0.94, 0.99]})
+    ...                       "stability_median": [0.95, 0.94, 0.99], "clarity_excess": [0.02, 0.10, np.nan]})
     >>> best_candidate(frame)
     4
     """
-    eligible = frame[frame["eligible"].astype(bool)]
-    if eligible.empty:
-        return None
-    tied = eligible[eligible["stability_median"] >= eligible["stability_median"].max() - STABILITY_TIE]
-    merit = tied["k"] if tied["method"].iloc[0] == "kmeans" else -tied["bic"]
-    return int(tied["k"].to_numpy()[int(np.argmax(merit.to_numpy()))])
+    tied = tied_candidates(frame)
+    if len(tied) < 2:
+        return tied[0] if tied else None
+    rows = frame[frame["k"].isin(tied)]
+    merit = rows["clarity_excess"] if rows["method"].iloc[0] == "kmeans" else -rows["bic"]
+    return int(rows["k"].to_numpy()[int(np.argmax(merit.to_numpy()))])
 
 
 def choice_sentence(

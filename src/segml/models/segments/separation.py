@@ -56,6 +56,11 @@ class Separation:
         return self.observed > self.noise_ceiling
 
     @property
+    def excess(self) -> float:
+        """Clarity beyond what a continuum reaches; comparable between numbers of segments."""
+        return self.observed - self.continuum_ceiling
+
+    @property
     def above_continuum(self) -> bool:
         return self.observed > self.continuum_ceiling
 
