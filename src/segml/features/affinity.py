@@ -6,10 +6,11 @@ appears later changes no earlier column.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 
-from segml.features.definition import Feature, Group, ratio_sql
+from segml.features.definition import LINES, Feature, Group, ratio_sql
 
 MASK_BITS = 62  # categories beyond the largest 61 share the last bit
 
@@ -27,13 +28,18 @@ def slug(category: str) -> str:
 
 
 def unique_slugs(categories: tuple[str, ...]) -> tuple[str, ...]:
-    """Return one slug a category; names that fall together get a number."""
-    seen: dict[str, int] = {}
-    slugs = []
+    """Return one slug a category; names that fall together get the next free number.
+
+    Examples
+    --------
+    >>> unique_slugs(("Tea", "tea 2", "TEA"))
+    ('tea', 'tea_2', 'tea_3')
+    """
+    slugs: list[str] = []
     for category in categories:
         base = slug(category)
-        seen[base] = seen.get(base, 0) + 1
-        slugs.append(base if seen[base] == 1 else f"{base}_{seen[base]}")
+        numbered = (f"{base}_{number}" for number in itertools.count(2))
+        slugs.append(next(name for name in itertools.chain([base], numbered) if name not in slugs))
     return tuple(slugs)
 
 
@@ -47,4 +53,5 @@ def affinities(categories: tuple[str, ...]) -> Group:
         for i, (name, category) in enumerate(zip(slugs, categories, strict=True))
     )
     aggregates = {f"spent_{i}": f"sum(category_{i}_minor)" for i in range(len(categories))}
-    return Group("affinity", features, {**aggregates, "line_amount_all": "sum(line_amount_minor)"})
+    aggregates["line_amount_all"] = "sum(line_amount_minor)"
+    return Group("affinity", features, {LINES: aggregates})

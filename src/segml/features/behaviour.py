@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from segml.features.definition import Feature, Group, count_sql, ratio_sql, within
+from segml.features.definition import (
+    LINES,
+    ORDERS,
+    PRODUCTS,
+    STORES,
+    Feature,
+    Group,
+    count_sql,
+    ratio_sql,
+    within,
+)
 from segml.time_windows import Cutoff
 
+RECENT_DAYS = 90
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_PARTS = {"morning": (5, 11), "afternoon": (11, 17), "evening": (17, 22)}  # night is the rest
 _WEEKDAY_NAMES = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
@@ -21,7 +32,7 @@ def weekdays() -> Group:
     ]
     weekend = ratio_sql("(on_sat + on_sun)", "orders_all")
     features.insert(0, Feature("weekend_share", weekend, "share of orders on Saturdays and Sundays"))
-    return Group("weekdays", tuple(features), {**aggregates, "orders_all": "count(*)"})
+    return Group("weekdays", tuple(features), {ORDERS: {**aggregates, "orders_all": "count(*)"}})
 
 
 def hours() -> Group:
@@ -40,7 +51,7 @@ def hours() -> Group:
     ]
     night = ratio_sql("(orders_all - in_morning - in_afternoon - in_evening)", "orders_all")
     features.append(Feature("night_share", night, "share of orders from 22 to 5 o'clock"))
-    return Group("hours", tuple(features), {**aggregates, "orders_all": "count(*)"})
+    return Group("hours", tuple(features), {ORDERS: {**aggregates, "orders_all": "count(*)"}})
 
 
 def products() -> Group:
@@ -51,13 +62,18 @@ def products() -> Group:
             Feature("products_total", count_sql("products_seen"), "different products bought"),
             Feature("lines_per_order", ratio_sql("lines_all", "orders_all"), "order lines an order"),
         ),
-        {"products_seen": "sum(new_products)", "lines_all": "sum(lines)", "orders_all": "count(*)"},
+        {
+            PRODUCTS: {"products_seen": "sum(new_products)"},
+            LINES: {"lines_all": "sum(lines)"},
+            ORDERS: {"orders_all": "count(*)"},
+        },
     )
 
 
 def categories(cutoff: Cutoff) -> Group:
     """Different categories bought, ever and lately."""
-    recent = f"case when {within(90, cutoff)} then category_mask end"
+    recently = within(RECENT_DAYS, cutoff, column="since")
+    recent = f"case when {recently} then category_mask end"
     return Group(
         "categories",
         (
@@ -68,27 +84,26 @@ def categories(cutoff: Cutoff) -> Group:
                 "categories_90d", count_sql("bit_count(categories_recent)"), "categories in the last 90 days"
             ),
         ),
-        {"categories_seen": "bit_or(category_mask)", "categories_recent": f"bit_or({recent})"},
+        {LINES: {"categories_seen": "bit_or(category_mask)", "categories_recent": f"bit_or({recent})"}},
     )
 
 
 def stores() -> Group:
     """Different stores or sites used."""
     feature = Feature("stores_total", count_sql("stores_seen"), "different stores used")
-    return Group("stores", (feature,), {"stores_seen": "sum(new_store)"})
+    return Group("stores", (feature,), {STORES: {"stores_seen": "sum(new_stores)"}})
 
 
 def discounts() -> Group:
     """Price reductions as a share of the undiscounted price."""
     share = ratio_sql("discount_all", "(discount_all + amount_all)")
     feature = Feature("discount_share", share, "price reductions over the undiscounted price")
-    return Group(
-        "discounts", (feature,), {"discount_all": "sum(discount_minor)", "amount_all": "sum(amount_minor)"}
-    )
+    aggregates = {"discount_all": "sum(discount_minor)", "amount_all": "sum(amount_minor)"}
+    return Group("discounts", (feature,), {ORDERS: aggregates})
 
 
 def coupons() -> Group:
     """Share of orders that used a coupon."""
     feature = Feature("coupon_share", ratio_sql("couponed", "orders_all"), "share of orders with a coupon")
     used = "sum(case when coupon_minor > 0 then 1 else 0 end)"
-    return Group("coupons", (feature,), {"couponed": used, "orders_all": "count(*)"})
+    return Group("coupons", (feature,), {ORDERS: {"couponed": used, "orders_all": "count(*)"}})

@@ -5,7 +5,7 @@ Gaps are counted between *days* with an order, so that two baskets on one aftern
 
 from __future__ import annotations
 
-from segml.features.definition import Feature, Group, ratio_sql
+from segml.features.definition import ORDERS, Feature, Group, ratio_sql
 from segml.time_windows import Cutoff
 
 
@@ -31,12 +31,14 @@ def gaps(cutoff: Cutoff) -> Group:
             ),
         ),
         {
-            "last_at": "max(ordered_at)",
-            "gap_count": "count(gap_days)",
-            "gap_sum": "cast(sum(gap_days) as bigint)",
-            "gap_squares": "cast(sum(gap_days * gap_days) as bigint)",
-            "gap_median": "cast(median(gap_days) as double)",
-            "gap_longest": "max(gap_days)",
-            "gap_latest": "max_by(gap_days, order_no) filter (where gap_days is not null)",
+            ORDERS: {
+                "last_at": "max(ordered_at)",
+                "gap_count": "count(gap_days)",
+                "gap_sum": "cast(sum(gap_days) as bigint)",
+                "gap_squares": "cast(sum(gap_days * gap_days) as bigint)",
+                "gap_median": "cast(median(gap_days) as double)",
+                "gap_longest": "max(gap_days)",
+                "gap_latest": "max_by(gap_days, order_no) filter (where gap_days is not null)",
+            }
         },
     )

@@ -1,8 +1,8 @@
 """What a feature is, and the few SQL pieces that all groups share.
 
-A group names its *aggregates* (computed per customer over the order facts before the cutoff) and its *features*
-(doubles over those aggregates). Aggregates stay integers; each feature ends in one explicit cast. That is what makes
-the two engines agree to the last bit.
+A group names its *aggregates* (computed per customer over rows before the cutoff, by the table they come from) and
+its *features* (doubles over those aggregates). Aggregates stay integers; each feature ends in one explicit cast. That
+is what makes the two engines agree to the last bit.
 """
 
 from __future__ import annotations
@@ -12,6 +12,14 @@ from dataclasses import dataclass, field
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
 WINDOWS_DAYS = (7, 30, 90, 180, 365)
+ORDERS, LINES, PRODUCTS, STORES = "order_facts", "line_facts", "product_facts", "store_facts"
+CONTACTS, RETURNS = "email_events", "returns"
+TIME_COLUMNS = {
+    ORDERS: "ordered_at",
+    **dict.fromkeys((LINES, PRODUCTS, STORES), "since"),
+    CONTACTS: "occurred_at",
+    RETURNS: "returned_at",
+}
 
 
 @dataclass(frozen=True)
@@ -25,11 +33,21 @@ class Feature:
 
 @dataclass(frozen=True)
 class Group:
-    """Features that come and go together, because they need the same tables."""
+    """Features that come and go together, because they need the same tables.
+
+    Attributes
+    ----------
+    name : str
+        What the plan calls it.
+    features : tuple of Feature
+        Its columns.
+    aggregates : dict of str to dict of str to str
+        Table (a key of `TIME_COLUMNS`) -> name of the aggregate -> SQL. Groups may share an aggregate.
+    """
 
     name: str
     features: tuple[Feature, ...]
-    aggregates: dict[str, str] = field(default_factory=dict)
+    aggregates: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def within(days: int, cutoff: Cutoff, skip_days: int = 0, column: str = "ordered_at") -> str:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from segml.features.definition import Feature, Group, count_sql, money_sql, ratio_sql, within
+from segml.features.definition import (
+    CONTACTS,
+    ORDERS,
+    RETURNS,
+    Feature,
+    Group,
+    count_sql,
+    money_sql,
+    ratio_sql,
+    within,
+)
 from segml.time_windows import Cutoff
 
 CONTACT_DAYS = (30, 90, 365)
@@ -41,7 +51,7 @@ def contacts(cutoff: Cutoff) -> Group:
             "days since the last reaction",
         ),
     ]
-    return Group("contacts", tuple(features), aggregates)
+    return Group("contacts", tuple(features), {CONTACTS: aggregates})
 
 
 def returns(cutoff: Cutoff) -> Group:
@@ -59,8 +69,11 @@ def returns(cutoff: Cutoff) -> Group:
             ),
         ),
         {
-            "returns_all": "count(*)",
-            "returned_all": "sum(amount_minor)",
-            "returns_365": f"sum(case when {within(365, cutoff, column='returned_at')} then 1 else 0 end)",
+            ORDERS: {"amount_all": "sum(amount_minor)"},
+            RETURNS: {
+                "returns_all": "count(*)",
+                "returned_all": "sum(amount_minor)",
+                "returns_365": f"sum(case when {within(365, cutoff, column='returned_at')} then 1 else 0 end)",
+            },
         },
     )

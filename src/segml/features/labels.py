@@ -30,7 +30,7 @@ def label_names(horizons: Sequence[int]) -> list[str]:
     return [f"{what}_next_{days}d" for days in horizons for what in ("orders", "spend", "silent")]
 
 
-def future_sql(engine: Engine, cutoff: Cutoff, horizons: Sequence[int]) -> str:
+def future_sql(engine: Engine, cutoff: Cutoff, horizons: Sequence[int], people: str = "") -> str:
     """Orders and net spend by customer in each horizon; customers without either are absent."""
     start, end = cutoff.seconds, cutoff.seconds + max(horizons) * SECONDS_PER_DAY
     parts = [
@@ -40,7 +40,7 @@ def future_sql(engine: Engine, cutoff: Cutoff, horizons: Sequence[int]) -> str:
     if engine.exists("returns"):
         parts.append(
             "select customer_key, returned_at, 0, -amount_minor from returns"
-            f" where returned_at >= {start} and returned_at < {end}"
+            f" where returned_at >= {start} and returned_at < {end}{f' and {people}' if people else ''}"
         )
     columns = []
     for days in horizons:

@@ -45,8 +45,8 @@ class FeaturePlan:
     unavailable: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
 
-    def order_groups(self, cutoff: Cutoff) -> list[Group]:
-        """Return the groups that are computed over orders."""
+    def groups_at(self, cutoff: Cutoff) -> list[Group]:
+        """Return the groups in column order, with their queries for one cutoff."""
         every = (
             rfm.history(cutoff),
             rfm.windows(cutoff),
@@ -59,22 +59,14 @@ class FeaturePlan:
             behaviour.discounts(),
             behaviour.coupons(),
             affinity.affinities(self.categories),
+            engagement.contacts(cutoff),
+            engagement.returns(cutoff),
         )
         return [group for group in every if group.name in self.groups]
 
-    def event_groups(self, cutoff: Cutoff) -> list[tuple[str, str, Group]]:
-        """Return (table, its time column, group) for the groups with a table of their own."""
-        every = (
-            ("email_events", "occurred_at", engagement.contacts(cutoff)),
-            ("returns", "returned_at", engagement.returns(cutoff)),
-        )
-        return [entry for entry in every if entry[2].name in self.groups]
-
     def features(self) -> list[Feature]:
         """Return every feature in column order; names and meanings do not depend on the cutoff."""
-        cutoff = Cutoff(0)
-        groups = self.order_groups(cutoff) + [group for _, _, group in self.event_groups(cutoff)]
-        return [feature for group in groups for feature in group.features]
+        return [feature for group in self.groups_at(Cutoff(0)) for feature in group.features]
 
     @property
     def names(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from segml.features.definition import (
+    ORDERS,
     WINDOWS_DAYS,
     Feature,
     Group,
@@ -50,15 +51,17 @@ def history(cutoff: Cutoff) -> Group:
             Feature("order_value_last", "cast(amount_last as double) / 100", "value of the last order"),
         ),
         {
-            "last_at": "max(ordered_at)",
-            "first_at": "min(ordered_at)",
-            "first_day": "min(day)",
-            "last_day": "max(day)",
-            "order_days": "sum(new_day)",
-            "orders_all": "count(*)",
-            "amount_all": "sum(amount_minor)",
-            "amount_largest": "max(amount_minor)",
-            "amount_last": "max_by(amount_minor, order_no)",
+            ORDERS: {
+                "last_at": "max(ordered_at)",
+                "first_at": "min(ordered_at)",
+                "first_day": "min(day)",
+                "last_day": "max(day)",
+                "order_days": "sum(new_day)",
+                "orders_all": "count(*)",
+                "amount_all": "sum(amount_minor)",
+                "amount_largest": "max(amount_minor)",
+                "amount_last": "max_by(amount_minor, order_no)",
+            }
         },
     )
 
@@ -85,4 +88,4 @@ def windows(cutoff: Cutoff) -> Group:
                     f"{what} of the last {days} days against the {days} before, -1 to 1",
                 )
             )
-    return Group("windows", tuple(features), aggregates)
+    return Group("windows", tuple(features), {ORDERS: aggregates})

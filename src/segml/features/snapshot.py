@@ -7,7 +7,7 @@ Queries are written here and run by the engine. One partition a cutoff; many cut
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,8 @@ import pandas as pd
 
 from segml.engine import Engine
 from segml.errors import DataError, NotEnoughDataError
-from segml.features.definition import Group
-from segml.features.facts import build_order_facts
+from segml.features.definition import ORDERS, TIME_COLUMNS
+from segml.features.facts import build_facts, drop_facts
 from segml.features.labels import closed_horizons, future_sql, label_columns, label_names
 from segml.features.plan import FeaturePlan
 from segml.tables.catalog import TABLES
@@ -64,45 +64,55 @@ def register_tables(engine: Engine, folder: Path) -> list[str]:
     return found
 
 
-def snapshot_sql(plan: FeaturePlan, cutoff: Cutoff, known: str) -> str:
-    """Features of everybody in `known` at the cutoff, over `order_facts` and the event tables."""
-    groups = plan.order_groups(cutoff)
-    facts = _aggregate_sql("order_facts", "ordered_at", _merged(groups), cutoff)
-    with_parts, joins = (
-        [f"facts as ({facts})"],
-        ["left join facts on facts.customer_key = known.customer_key"],
-    )
-    for table, time_column, group in plan.event_groups(cutoff):
-        alias = f"{group.name}_facts"
-        with_parts.append(f"{alias} as ({_aggregate_sql(table, time_column, group.aggregates, cutoff)})")
-        joins.append(f"left join {alias} on {alias}.customer_key = known.customer_key")
-        groups.append(group)
+def snapshot_sql(plan: FeaturePlan, cutoff: Cutoff, known: str, people: str = "") -> str:
+    """Features of everybody in `known` at the cutoff, over the facts and the event tables."""
+    groups = plan.groups_at(cutoff)
+    aggregates: dict[str, dict[str, str]] = {}
+    for group in groups:
+        for table, named in group.aggregates.items():
+            aggregates.setdefault(table, {}).update(named)
+    parts = [f"by_{t} as ({_aggregate_sql(t, named, cutoff, people)})" for t, named in aggregates.items()]
+    joins = [f"left join by_{t} on by_{t}.customer_key = known.customer_key" for t in aggregates]
     columns = [f"{feature.sql} as {feature.name}" for group in groups for feature in group.features]
     return (
-        f"with {', '.join(with_parts)} select known.customer_id, {', '.join(columns)}"
+        f"with {', '.join(parts)} select known.customer_id, {', '.join(columns)}"
         f" from ({known}) known {' '.join(joins)} order by known.customer_id"
     )
 
 
-def labels_sql(engine: Engine, cutoff: Cutoff, horizons: Sequence[int], known: str) -> str:
+def labels_sql(engine: Engine, cutoff: Cutoff, horizons: Sequence[int], known: str, people: str = "") -> str:
     """Labels of everybody in `known`, in the same order as their features."""
     return (
         f"select known.customer_id, {', '.join(label_columns(horizons))} from ({known}) known"
-        f" left join ({future_sql(engine, cutoff, horizons)}) f on f.customer_key = known.customer_key"
+        f" left join ({future_sql(engine, cutoff, horizons, people)}) f on f.customer_key = known.customer_key"
         " order by known.customer_id"
     )
 
 
 def known_sql(engine: Engine, cutoff: Cutoff, people: str = "") -> str:
-    """Customers known at the cutoff: with an order before it, or with a joining date before it."""
-    buyers = f"select distinct customer_key from order_facts where ordered_at < {cutoff.seconds}"
+    """Customers known at the cutoff: with their first order before it, or with a joining date before it."""
+    buyers = f"select customer_key from {ORDERS} where order_no = 1 and ordered_at < {cutoff.seconds}"
+    known = ["buyers.customer_key is not null"]
     if "joined_at" in engine.columns("customers"):
-        joined = f"select customer_key from customers where joined_at < {cutoff.seconds}"
-        buyers = f"{buyers} union {joined}{f' and {people}' if people else ''}"
+        known.append(f"joined_at < {cutoff.seconds}")
+    customers = f"(select * from customers where {people}) customers" if people else "customers"
     return (
-        "select customers.customer_key, customers.customer_id from customers"
-        f" join ({buyers}) seen on seen.customer_key = customers.customer_key"
+        f"select customers.customer_key, customers.customer_id from {customers}"
+        f" left join ({buyers}) buyers on buyers.customer_key = customers.customer_key"
+        f" where ({' or '.join(known)})"
     )
+
+
+def require_history(engine: Engine, cutoff: Cutoff) -> None:
+    """Raise unless somebody ordered before the cutoff; people who never bought are not a history.
+
+    Raises
+    ------
+    NotEnoughDataError
+        No order before the cutoff.
+    """
+    if not engine.value(f"select count(*) from orders where ordered_at < {cutoff.seconds}"):
+        raise NotEnoughDataError(f"no order before the cutoff {cutoff}", "choose a later cutoff")
 
 
 def write_snapshots(
@@ -121,12 +131,16 @@ def write_snapshots(
     facts = {cutoff: _manifest(plan, request, cutoff) for cutoff in request.cutoffs}
     todo = [cutoff for cutoff in request.cutoffs if not _is_current(places[cutoff], facts[cutoff])]
     if todo:
+        require_history(engine, min(todo))
         with contextlib.ExitStack() as stack:
             open_places = {cutoff: stack.enter_context(writing(places[cutoff])) for cutoff in todo}
             rows = _write_buckets(engine, plan, request, open_places, progress)
             for cutoff, place in open_places.items():
                 if not rows[cutoff]:
-                    raise NotEnoughDataError(f"no order before the cutoff {cutoff}", "choose a later cutoff")
+                    raise NotEnoughDataError(
+                        f"the sample of {request.sample_share:.2%} holds nobody known at {cutoff}",
+                        "choose a larger sample",
+                    )
                 write_manifest(
                     place, {**facts[cutoff], "rows": rows[cutoff], "unavailable": plan.unavailable}
                 )
@@ -143,16 +157,17 @@ def _write_buckets(
     rows = dict.fromkeys(places, 0)
     for bucket in range(request.buckets):
         people = people_sql(bucket, request.buckets, request.sample_share)
-        build_order_facts(engine, plan, max(places), people)
+        build_facts(engine, plan, list(places), people)
         for cutoff, place in places.items():
             known = known_sql(engine, cutoff, people)
             part = f"part-{bucket:05d}.parquet"
-            rows[cutoff] += engine.write(snapshot_sql(plan, cutoff, known), place / "features" / part)
+            rows[cutoff] += engine.write(snapshot_sql(plan, cutoff, known, people), place / "features" / part)
             horizons = closed_horizons(cutoff, request.horizons, request.observed_until)
             if horizons:
-                engine.write(labels_sql(engine, cutoff, horizons, known), place / "labels" / part)
+                labels = labels_sql(engine, cutoff, horizons, known, people)
+                engine.write(labels, place / "labels" / part)
             progress(cutoff.label)
-        engine.drop("order_facts")
+        drop_facts(engine)
     return rows
 
 
@@ -162,11 +177,10 @@ def people_sql(bucket: int, buckets: int, sample_share: float = 1.0) -> str:
     if buckets > 1:
         conditions.append(f"customer_key % {buckets} = {bucket}")
     if sample_share < 1:
-        # Other digits of the key than the bucket's, so that a sample is even over buckets.
-        digits = (
-            f"cast(cast(customer_key - customer_key % {SAMPLE_PARTS} as double) / {SAMPLE_PARTS} as bigint)"
-        )
-        conditions.append(f"{digits} % {SAMPLE_PARTS} < {int(sample_share * SAMPLE_PARTS)}")
+        # The key's upper digits, so that a sample is even over buckets; compared, not divided: the quotient of so
+        # long an integer is not exact as a double.
+        picked = round(sample_share * SAMPLE_PARTS) * SAMPLE_PARTS
+        conditions.append(f"customer_key % {SAMPLE_PARTS**2} < {picked}")
     return " and ".join(conditions)
 
 
@@ -196,16 +210,15 @@ def snapshot_frame(
     observed_until: Cutoff | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return features and closed labels at one cutoff as frames, without touching the disk."""
-    build_order_facts(engine, plan, cutoff)
+    require_history(engine, cutoff)
+    build_facts(engine, plan, [cutoff])
     known = known_sql(engine, cutoff)
     features = engine.fetch(snapshot_sql(plan, cutoff, known)).set_index("customer_id")
-    if features.empty:
-        raise NotEnoughDataError(f"no order before the cutoff {cutoff}", "choose a later cutoff")
     closed = closed_horizons(cutoff, horizons, observed_until)
     labels = pd.DataFrame(index=features.index, columns=label_names(closed), dtype="float64")
     if closed:
         labels = engine.fetch(labels_sql(engine, cutoff, closed, known)).set_index("customer_id")
-    engine.drop("order_facts")
+    drop_facts(engine)
     return features, labels
 
 
@@ -218,13 +231,10 @@ def _load(folder: Path, columns: Sequence[str] | None) -> pd.DataFrame:
     return frame.set_index("customer_id").sort_index()
 
 
-def _aggregate_sql(table: str, time_column: str, aggregates: dict[str, str], cutoff: Cutoff) -> str:
+def _aggregate_sql(table: str, aggregates: Mapping[str, str], cutoff: Cutoff, people: str) -> str:
     columns = ", ".join(f"{sql} as {name}" for name, sql in aggregates.items())
-    return f"select customer_key, {columns} from {table} where {time_column} < {cutoff.seconds} group by customer_key"
-
-
-def _merged(groups: Iterable[Group]) -> dict[str, str]:
-    return {name: sql for group in groups for name, sql in group.aggregates.items()}
+    where = f"{TIME_COLUMNS[table]} < {cutoff.seconds}{f' and {people}' if people else ''}"
+    return f"select customer_key, {columns} from {table} where {where} group by customer_key"
 
 
 def _manifest(plan: FeaturePlan, request: SnapshotRequest, cutoff: Cutoff) -> dict[str, object]:
