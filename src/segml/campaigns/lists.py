@@ -117,7 +117,7 @@ def build_lists(
     # Without definitions, a value that nobody carries today may be a right one: say so, and build the list.
     doubts = find_mistakes(ordered, available, values) if tag_values is None else []
     try:
-        run, warnings = _prepared(engine, ordered, settings, as_of, run_id, folder, available, values)
+        run, warnings = _prepared(engine, ordered, settings, as_of, run_id, folder, available)
         results: list[CampaignResult] = []
         claimed: list[str] = []
         for place, campaign in enumerate(ordered):
@@ -151,7 +151,6 @@ def _prepared(
     run_id: str,
     folder: Path,
     available: dict[str, list[str]],
-    values: Mapping[str, Sequence[str]],
 ) -> tuple[_Run, list[str]]:
     warnings = []
     engine.run(
@@ -174,9 +173,8 @@ def _prepared(
         warnings.append("no email_events table: contact caps count earlier lists of this folder only")
     history = list_history(engine, folder, as_of)
     engine.run(people_sql(available, campaigns, settings, as_of, use_global, history), "list_people")
-    tags = sorted({tag for campaign in campaigns for tag in campaign.tags if tag in values})
-    tag_columns = {tag: f"t_{place}" for place, tag in enumerate(tags)}
-    if tag_columns and engine.exists("tags"):
+    tag_columns = _tag_columns(engine, campaigns)
+    if tag_columns:
         engine.run(tags_side_by_side_sql(tag_columns), "list_tags")
     limits = learn_limits(engine, campaigns, available)
     contacts = contacts_sql(available, as_of, history)
@@ -184,6 +182,15 @@ def _prepared(
         engine, settings, as_of, run_id, folder, available, limits, tag_columns, contacts, base, use_global
     )
     return run, warnings
+
+
+def _tag_columns(engine: Engine, campaigns: Sequence[Campaign]) -> dict[str, str]:
+    """Return the tags that the campaigns read and somebody carries -> their columns in ``list_tags``."""
+    if not engine.exists("tags"):
+        return {}
+    found = set(engine.fetch("select distinct concat(family, '.', tag) as name from tags", 10_000)["name"])
+    tags = sorted({tag for campaign in campaigns for tag in campaign.tags} & found)
+    return {tag: f"t_{place}" for place, tag in enumerate(tags)}
 
 
 def _known_values(

@@ -1,0 +1,55 @@
+"""Lists and tags are the same rows, and the same CSV bytes, on both engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from campaign_world import AS_OF, campaign, list_settings, world
+from segml.campaigns.lists import build_lists
+from segml.engine import Engine, open_engine
+from segml.scoring.tag_table import write_tags
+from segml.scoring.tags import load_tags
+
+pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore::FutureWarning")]
+
+
+def _write_all(engine: Engine, folder: Path) -> None:
+    for name, frame in world().items():
+        engine.register(name, frame)
+    limited = campaign(max_size=20, cool_down_days=30, max_attempts=1)
+    for later in (0, 1):
+        build_lists(
+            engine,
+            [limited, campaign("rest", priority=200)],
+            list_settings(),
+            AS_OF.plus_days(later),
+            "run",
+            folder / "lists",
+        )
+    write_tags(engine, load_tags(), AS_OF, folder / "tags")
+
+
+def test_both_engines_write_the_same_lists_and_tags(tmp_path: Path) -> None:
+    from segml.engine.spark import SparkEngine
+
+    with open_engine(threads=1) as engine:
+        _write_all(engine, tmp_path / "one")
+    with SparkEngine({"spark.master": "local[1]", "spark.sql.shuffle.partitions": "2"}) as engine:
+        _write_all(engine, tmp_path / "two")
+    files = sorted(
+        file.relative_to(tmp_path / "one") for file in (tmp_path / "one").rglob("*.*") if file.is_file()
+    )
+    assert len(files) >= 22
+    for file in files:
+        one, two = tmp_path / "one" / file, tmp_path / "two" / file
+        if file.suffix == ".csv":
+            assert one.read_bytes() == two.read_bytes(), file
+        elif file.suffix == ".parquet":
+            keys = ["customer_id", "tag"] if file.parts[0] == "tags" else ["customer_id"]
+            first, second = (
+                pd.read_parquet(place).sort_values(keys, ignore_index=True) for place in (one, two)
+            )
+            pd.testing.assert_frame_equal(first, second, check_dtype=False)
