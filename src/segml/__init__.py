@@ -28,7 +28,7 @@ _PUBLIC = {
     "SyntheticShop": "segml.sources.synthetic",
     "make_shop": "segml.sources.synthetic",
     "write_shop": "segml.sources.synthetic",
-    "plots": "segml.evaluation.gallery",
+    "plots": "segml.plots",
 }
 __all__ = ["__version__", *_PUBLIC]
 

@@ -19,8 +19,10 @@ from segml.errors import DataError, ModelError, did_you_mean
 from segml.features.plan import FeaturePlan, make_plan
 from segml.features.snapshot import snapshot_frame
 from segml.pipelines.base import OpenBase, open_base
-from segml.pipelines.narration import Silent
-from segml.pipelines.score import SCORES
+from segml.pipelines.lists import ListsResult, lists_of_base
+from segml.pipelines.narration import Narrator, Silent
+from segml.pipelines.score import SCORES, ScoreResult, score_base
+from segml.pipelines.train import TrainingResult, train_base
 from segml.registry.registered import RegisteredModel
 from segml.registry.store import ModelStore
 from segml.time_windows import Cutoff
@@ -173,6 +175,18 @@ class CustomerBase:
                 "run `segml train CONFIG` and read why each model was promoted or refused",
             )
         return model
+
+    def train(self, narrator: Narrator | None = None) -> TrainingResult:
+        """Train, judge and register every model whose inputs have changed; see `segml train`."""
+        return train_base(self._open, narrator or Silent())
+
+    def score(self, narrator: Narrator | None = None) -> ScoreResult:
+        """Score and tag everybody as of the base's day with the champions; see `segml score`."""
+        return score_base(self._open, narrator or Silent())
+
+    def build_lists(self, narrator: Narrator | None = None) -> ListsResult:
+        """Build every campaign's list from the scores of the day; see `segml lists`."""
+        return lists_of_base(self._open, narrator or Silent())
 
     def scores(self) -> pd.DataFrame:
         """Return the scores of the base's day, indexed by customer."""

@@ -190,7 +190,9 @@ def judge_return(
             "gains": lambda ax: plots.plot_gains(
                 gains_frame(outcome, {"model": probability, "recency rule": silence}), ax=ax
             ),
-            "reasons": lambda ax: plots.plot_reason_summary(reason_summary_frame(model.contributions(sample)), ax=ax),
+            "reasons": lambda ax: plots.plot_reason_summary(
+                reason_summary_frame(model.contributions(sample)), ax=ax
+            ),
         },
     )
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from segml.config import Config
 from segml.errors import NotEnoughDataError
 from segml.features.plan import FeaturePlan, make_plan
@@ -49,6 +51,24 @@ class TrainingResult:
     as_of: Cutoff
     outcomes: tuple[ModelOutcome, ...]
     unavailable_features: dict[str, str] = field(default_factory=dict)
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a model: verdict, grade, metric, the naive rule's beside it, and why."""
+        rows = [
+            {
+                "model": outcome.task,
+                "verdict": outcome.status,
+                "grade": outcome.grade,
+                "version": outcome.version,
+                "metric": outcome.metric,
+                "score": outcome.score,
+                "naive rule": outcome.baseline_name,
+                "its score": outcome.baseline_score,
+                "why": " ".join(outcome.reasons),
+            }
+            for outcome in self.outcomes
+        ]
+        return pd.DataFrame(rows).set_index("model")
 
 
 @dataclass(frozen=True)

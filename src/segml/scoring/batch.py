@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 
 from segml.config import BandSettings
 from segml.errors import ModelError
-from segml.models.reasons import top_reasons
 from segml.registry.registered import RegisteredModel
 from segml.tables.partition import output_errors
 from segml.time_windows import Cutoff
@@ -191,9 +190,8 @@ def reason_columns(scored: pd.DataFrame, job: ScoringJob) -> pd.DataFrame:
     model = next((job.champions[task] for task in order if task in job.champions), None)
     if model is None:
         return pd.DataFrame(index=scored.index)
-    contributions = model.model.contributions(scored[list(model.features)])
-    typical = getattr(getattr(model.model, "curve", None), "typical_", None)
-    return top_reasons(contributions, scored, count=REASON_COUNT, typical=typical)
+    reasons: pd.DataFrame = model.model.reasons(scored[list(model.features)], count=REASON_COUNT)
+    return reasons
 
 
 def percentile_table(counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
