@@ -153,11 +153,17 @@ def sparse_base() -> dict[str, pd.DataFrame]:
 def _base(people: int, gap: float, spread: float, silent: float, orders: float) -> dict[str, pd.DataFrame]:
     draw = np.random.default_rng(11)
     total = np.maximum(1, draw.poisson(orders, people) if orders > 1 else draw.geometric(0.5, people))
+    total[: people // 40] = 1  # newcomers; about one household in eighty in Complete Journey
     median = np.maximum(1, draw.normal(gap, spread, people))
     recency = np.floor(draw.exponential(gap * 2, people))
     probability = draw.beta(1, 1 / silent - 1, people) if silent < 0.5 else draw.beta(9, 1, people)
     ids = [f"h{i}" for i in range(people)]
-    features = {"orders_total": total, "recency_days": recency, "spend_total": total * 10.0}
+    features = {
+        "orders_total": total,
+        "recency_days": recency,
+        "spend_total": total * 10.0,
+        "repeat_orders": total - 1.0,
+    }
     features["gap_ratio"] = np.where(total > 1, recency / median, np.nan)
     scores = {"dormancy_probability": probability, "dormancy_horizon_days": 56.0}
     scores["clv_historic"] = draw.gamma(2, 100, people)
