@@ -17,7 +17,7 @@ from segml.report.facts import Grouping, RunFacts
 from segml.report.figures import bars_svg
 from segml.report.findings import findings
 from segml.report.groups import ACTIVITY_TAG, SEGMENT_TAGS, TIER_TAG
-from segml.report.suppression import suppressed
+from segml.report.suppression import few, suppressed
 
 _MONEY = {"spent_share": "money spent", "expected_share": "expected value"}
 
@@ -50,7 +50,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for name in ("count", "share", "number", "money", "spoken"):
+    for name in ("count", "share", "number", "money", "days", "spoken", "unbroken"):
         environment.filters[name] = getattr(wording, name)
     return environment
 
@@ -74,7 +74,8 @@ def _content(facts: RunFacts) -> dict[str, Any]:
         "metrics": wording.METRICS,
         "tags": wording.TAGS,
         "glossary": wording.GLOSSARY,
-        "few": f"< {facts.minimum_cell}",
+        "few": few(facts.minimum_cell),
+        "unavailable": _by_reason(facts),
         "anything_hidden": _anything_hidden(facts),
     }
 
@@ -93,6 +94,17 @@ def _chart(grouping: Grouping, second: str) -> Markup:
         columns[_MONEY[second]] = money
     name = "".join(letter for letter in grouping.tag if letter.isalnum())
     return bars_svg(pd.DataFrame(columns), name, wording.TAGS.get(grouping.tag, grouping.tag))
+
+
+def _by_reason(facts: RunFacts) -> dict[str, list[str]]:
+    """Return reason -> what is missing for it; one base lacks twenty columns for the same reason."""
+    missing = facts.unavailable_tables | {
+        f"{wording.spoken(name)} features": reason for name, reason in facts.unavailable_features.items()
+    }
+    found: dict[str, list[str]] = {}
+    for name, reason in missing.items():
+        found.setdefault(reason, []).append(name)
+    return found
 
 
 def _anything_hidden(facts: RunFacts) -> bool:

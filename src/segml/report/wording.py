@@ -70,10 +70,21 @@ def spoken(word: str) -> str:
 
     Examples
     --------
-    >>> spoken("at_risk"), spoken("vip"), spoken("win_back")
-    ('at risk', 'VIP', 'win back')
+    >>> spoken("at_risk"), spoken("vip_thanks"), spoken("win_back")
+    ('at risk', 'VIP thanks', 'win back')
     """
-    return VALUES.get(word, word.replace("_", " "))
+    return VALUES.get(word, " ".join(VALUES.get(part, part) for part in word.split("_")))
+
+
+def unbroken(text: str) -> str:
+    r"""Keep a number and its percent sign on one line.
+
+    Examples
+    --------
+    >>> unbroken("a lift of 57 % or more")
+    'a lift of 57\xa0% or more'
+    """
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def count(value: Count | None) -> str:
@@ -113,6 +124,17 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.{digits}g}"
+
+
+def days(value: float | None) -> str:
+    """Write a length of time: tenths of a day below ten.
+
+    Examples
+    --------
+    >>> days(0.359), days(33.3), days(None)
+    ('0.4', '33', '–')
+    """
+    return "–" if value is None else f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
 
 
 def money(value: float | None, currency: str = "") -> str:
