@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,23 +63,20 @@ class DuckDBEngine(Engine):
 
     def run(self, sql: str, into: str) -> None:
         self.drop(into)
-        self.connection.execute(f"create temp table {into} as {sql}")
+        with _limits(f"could not make {into}"):
+            self.connection.execute(f"create temp table {into} as {sql}")
 
     def view(self, sql: str, into: str) -> None:
         self.drop(into)
         self.connection.execute(f"create temp view {into} as {sql}")
 
     def write(self, sql: str, path: Path) -> int:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with _limits(f"could not write {path}"):
+            path.parent.mkdir(parents=True, exist_ok=True)
             copied = self.connection.execute(
                 f"copy ({sql}) to {quoted(str(path))} (format parquet, compression zstd)"
             )
-            return int(copied.fetchone()[0])
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            raise OutputError(
-                f"could not write {path}: {_first_line(error)}", "free space or choose another folder"
-            ) from error
+            return int(copied.fetchall()[0][0])
 
     def exists(self, name: str) -> bool:
         row = self.connection.execute(
@@ -102,7 +100,8 @@ class DuckDBEngine(Engine):
         return [row[0] for row in self.connection.execute(f"describe {name}").fetchall()]
 
     def _fetch(self, sql: str, limit: int) -> pd.DataFrame:
-        return self.connection.execute(f"select * from ({sql}) as bounded limit {limit}").df()
+        with _limits("could not fetch rows"):
+            return self.connection.execute(f"select * from ({sql}) as bounded limit {limit}").df()
 
     def close(self) -> None:
         self.connection.close()
@@ -125,6 +124,20 @@ def parquet_files(source: Path | Sequence[Path]) -> list[Path]:
 def quoted(text: str) -> str:
     """Return an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+@contextlib.contextmanager
+def _limits(failure: str) -> Iterator[None]:
+    """Turn a lack of memory or of disk, or a place that can't be written, into an `OutputError`."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        step = "raise engine.memory, raise the number of buckets, or free space for temporary files"
+        raise OutputError(f"{failure}, out of memory: {_first_line(error)}", step) from error
+    except (duckdb.IOException, OSError) as error:
+        raise OutputError(
+            f"{failure}: {_first_line(error)}", "free space or choose another folder"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

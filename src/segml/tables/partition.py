@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ from typing import Any
 from segml.errors import BusyError, OutputError
 
 MANIFEST = "manifest.json"
-_BESIDE = ".writing-"
+_BESIDE, _ASIDE = ".writing-", ".replaced-"
+_LEFT = re.compile(rf"(?:{re.escape(_BESIDE)}|{re.escape(_ASIDE)})(?P<partition>.+)-[0-9]+")
 
 
 @contextlib.contextmanager
@@ -51,7 +53,7 @@ def output_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OutputError(
                 f"the disk is full, {place} was not written", "free space; nothing old is lost"
             ) from error
@@ -63,7 +65,7 @@ def output_errors(place: Path) -> Iterator[None]:
 
 
 def _replace(temporary: Path, folder: Path) -> None:
-    old = folder.with_name(f"{_BESIDE}{folder.name}-old-{os.getpid()}")
+    old = folder.with_name(f"{_ASIDE}{folder.name}-{os.getpid()}")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
@@ -81,13 +83,24 @@ def sweep(folder: Path) -> None:
 
     Call it with the base's lock held: what lies beside then belongs to nobody.
     """
-    beside = list(folder.parent.glob(f"{_BESIDE}{folder.name}-*")) + list(folder.rglob(f"{_BESIDE}*"))
-    for old in beside:
-        place = old.with_name(old.name.removeprefix(_BESIDE).rpartition("-old-")[0])
-        if "-old-" in old.name and old.exists() and not place.exists():
-            old.rename(place)
-    for left in beside:
-        shutil.rmtree(left, ignore_errors=True)
+    left = [path for path in _paths(folder.parent, "*") if _partition_of(path) == folder]
+    left += [path for path in _paths(folder, "**/*") if _partition_of(path)]
+    for path in left:
+        place = _partition_of(path)
+        if place and path.name.startswith(_ASIDE) and path.exists() and not place.exists():
+            path.rename(place)
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _paths(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern)) if folder.is_dir() else []
+
+
+def _partition_of(path: Path) -> Path | None:
+    """Return the partition that a folder was written or moved aside for; None for any other path."""
+    left = _LEFT.fullmatch(path.name)
+    return path.with_name(left["partition"]) if left else None
 
 
 @contextlib.contextmanager
