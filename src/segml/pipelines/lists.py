@@ -13,6 +13,7 @@ from segml.errors import DataError
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.score import SCORES
+from segml.scoring.tags import load_tags
 from segml.tables.partition import content_sha256, read_manifest
 from segml.time_windows import Cutoff
 
@@ -55,9 +56,14 @@ def lists_of_base(base: OpenBase, narrator: Narrator) -> ListsResult:
         ("features", snapshot / "features"),
     ):
         base.engine.register(name, place)
-    run_id = content_sha256([manifest, [campaign.model_dump(mode="json") for campaign in campaigns]])[:16]
+    definitions = [campaign.model_dump(mode="json") for campaign in campaigns]
+    run_id = content_sha256([manifest, definitions, config.lists.model_dump(mode="json"), base.data_hash])[
+        :16
+    ]
     folder = config.data_path("lists")
     with narrator.step("lists") as tell:
-        report = build_lists(base.engine, campaigns, config.lists, base.as_of, run_id, folder)
+        report = build_lists(
+            base.engine, campaigns, config.lists, base.as_of, run_id, folder, load_tags().values()
+        )
         tell(f"{sum(result.listed for result in report.campaigns):,} people on {len(report.campaigns)} lists")
     return ListsResult(config, base.as_of, folder, report)

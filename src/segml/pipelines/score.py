@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 
 from segml.config import Config
 from segml.errors import ModelError
-from segml.features.plan import FeaturePlan
+from segml.features.plan import FeaturePlan, make_plan
 from segml.features.snapshot import write_snapshots
 from segml.models.segments.rfm import RfmScorer
 from segml.pipelines.base import OpenBase, open_base
@@ -62,13 +62,18 @@ def score(config: Config, narrator: Narrator | None = None) -> ScoreResult:
     """Score and tag every customer of a base as of its day."""
     tell = narrator or Silent()
     with open_base(config, tell) as base:
+        if not load_champions(base)[1]:
+            raise ModelError(
+                f"no model of {config.base} was promoted yet",
+                "run `segml train CONFIG` and read why each was refused",
+            )
         return score_base(base, tell)
 
 
 def score_base(base: OpenBase, narrator: Narrator) -> ScoreResult:
-    """Score a base that is open already."""
+    """Score a base that is open already; without any champion the rules (RFM) still speak."""
     config = base.config
-    plan, champions, left_out = load_champions(config, ModelStore(config.path(config.models_folder)))
+    plan, champions, left_out = load_champions(base)
     with narrator.step("snapshot") as tell:
         request = snapshot_request(base, (base.as_of,), sample=False)
         (snapshot,) = write_snapshots(base.engine, plan, request, config.data_path("features"), tell)
@@ -84,23 +89,18 @@ def score_base(base: OpenBase, narrator: Narrator) -> ScoreResult:
     return ScoreResult(config, base.as_of, folder, tags_folder, counts, labels, left_out, tags)
 
 
-def load_champions(
-    config: Config, store: ModelStore
-) -> tuple[FeaturePlan, dict[str, RegisteredModel], dict[str, str]]:
+def load_champions(base: OpenBase) -> tuple[FeaturePlan, dict[str, RegisteredModel], dict[str, str]]:
     """Return the champions that share a feature contract, their plan, and which were left out and why.
 
-    Raises
-    ------
-    ModelError
-        There is no champion at all.
+    Without champions the plan is what the tables allow.
     """
+    config = base.config
+    store = ModelStore(config.path(config.models_folder))
     found = {task: store.champion(config.base, task) for task in TASKS}
     champions = {task: model for task, model in found.items() if model is not None}
     if not champions:
-        raise ModelError(
-            f"no model of {config.base} was promoted yet",
-            "run `segml train CONFIG` and read why each was refused",
-        )
+        plan = make_plan(base.engine, base.as_of, config.features.affinity_categories)
+        return plan, {}, dict.fromkeys(TASKS, "no champion")
     first = next(iter(champions.values()))
     plan = FeaturePlan.from_dict(first.metadata["plan"])
     same = {

@@ -113,7 +113,7 @@ def score_snapshot(
     Raises
     ------
     ModelError
-        No champion, a missing feature column, or a snapshot of another contract.
+        A missing feature column, a snapshot of another contract, or nobody to score.
     """
     if not job.champions:
         raise ModelError(
