@@ -298,6 +298,14 @@ def test_r57_the_facts_on_disk_are_suppressed_too(config: Config) -> None:
     assert not [count for count in counts if isinstance(count, int) and 0 < count < 10]
 
 
+def test_r57_a_higher_minimum_set_later_holds_for_the_next_report(config: Config) -> None:
+    write_page(made_up_facts(), config.data_path("reports", "as_of=2018-01-01"))
+    strict = config.model_copy(update={"lists": config.lists.model_copy(update={"minimum_cell": 130})})
+    page = report(strict).file.read_text(encoding="utf-8")
+    assert "&lt; 130" in page
+    assert 'data-value="123"' not in page  # the VIP tier
+
+
 # ---- from the results of a run
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -62,6 +62,8 @@ def report(config: Config, narrator: Narrator | None = None) -> ReportResult:
     with (narrator or Silent()).step("report"):
         folder = _last_run(config)
         facts = RunFacts.from_dict(_read(folder / FACTS))
+        strictest = max(facts.minimum_cell, config.lists.minimum_cell)  # what is hidden already stays hidden
+        facts = replace(facts, minimum_cell=strictest)
         return ReportResult(config, write_page(facts, folder))
 
 
