@@ -216,8 +216,16 @@ def made_up_results(
         }
     )
     listed = CampaignResult(campaign, "built", "", 60, 30, 10, 0, {"not_in_audience": 20, "no_consent": 0})
+    found = {"surveys": "not in the configuration", "consents": "not in the configuration"}
+    unavailable = found if new else dict(sorted(found.items()))  # a manifest has an order of its own
     ingested = IngestReport(
-        "shop", config.data_path("validated"), not new, {"orders": TableCount(9, 8, {"late": 1})}, {}, 0, 1
+        "shop",
+        config.data_path("validated"),
+        not new,
+        {"orders": TableCount(9, 8, {"late": 1})},
+        unavailable,
+        0,
+        1,
     )
     return (
         DataResult(config, ingested, Cutoff.parse("2017-01-01"), as_of),

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -32,6 +33,7 @@ from segml.report.suppression import suppressed
 from segml.tables.partition import writing
 from segml.time_windows import Cutoff
 
+T = TypeVar("T")
 REPORT, FACTS = "report.html", "run.json"
 _TAG_OF_TASK = {
     "behavioural": "behavioural.segment",
@@ -100,14 +102,14 @@ def gather_facts(
         horizons=config.horizons.model_dump(),
         bands=config.bands.model_dump(),
         tables=tuple(
-            TableFacts(name, table.rows_in, table.rows_out, dict(table.reasons), dict(table.added))
-            for name, table in counted.tables.items()
+            TableFacts(name, table.rows_in, table.rows_out, _by_name(table.reasons), _by_name(table.added))
+            for name, table in sorted(counted.tables.items())
         ),
-        unavailable_tables=dict(counted.unavailable),
-        unavailable_features=dict(training.unavailable_features),
+        unavailable_tables=_by_name(counted.unavailable),
+        unavailable_features=_by_name(training.unavailable_features),
         models=tuple(_model(outcome, scores) for outcome in training.outcomes),
         scored=scores.counts.rows_out,
-        not_scored=dict(scores.counts.left_out),
+        not_scored=_by_name(scores.counts.left_out),
         groupings=_groupings(config, training, scores),
         campaigns=tuple(_campaign(result) for result in lists.report.campaigns),
         warnings=lists.report.warnings,
@@ -225,6 +227,11 @@ def _read(file: Path) -> Mapping[str, object]:
     if not isinstance(content, dict):
         raise DataError(f"{file.name} of the last run holds no facts", "segml run CONFIG")
     return content
+
+
+def _by_name(entries: Mapping[str, T]) -> dict[str, T]:
+    """Sort by name: a fresh reading tells them in the order they were found, a manifest in its own."""
+    return dict(sorted(entries.items()))
 
 
 def _finite(value: float | None) -> float | None:
