@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segml.errors import NotEnoughDataError
 from segml.features.snapshot import load_snapshot
 from segml.models.segments.behavioural import DEFAULT_FEATURES, BehaviouralSegmenter
 from segml.models.segments.interests import InterestSegmenter
@@ -35,6 +36,9 @@ def train_segments(data: TrainingData, as_of: Cutoff, task: str, champion: Regis
         No categories, or too few customers.
     """
     features = load_snapshot(data.partitions[as_of])
+    least, buyers = data.config.models.gate.floor.customers, int(features["recency_days"].notna().sum())
+    if buyers < least:
+        raise NotEnoughDataError(f"there are {buyers} customers who bought, and segments need {least}")
     model = SegmentTask(task, segmenter(data, task))  # type: ignore[arg-type]
     model.fit(features, previous=_continued(data, champion))
     scores = model.score(features)

@@ -115,10 +115,6 @@ def score_snapshot(
     ModelError
         A missing feature column, a snapshot of another contract, or nobody to score.
     """
-    if not job.champions:
-        raise ModelError(
-            "no champion to score with", "run `segml train CONFIG` and read why no model was promoted"
-        )
     result, histograms = (
         ScoringResult(),
         {task: np.zeros(_BINS + 1, dtype=np.int64) for task in PROBABILITY_TASKS},
