@@ -6,27 +6,15 @@ because a changed identifier matches nobody.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from segml.campaigns.export.text import composed, guarded_text
+
 CHUNK_ROWS = 100_000
-_FORMULA = r"^([=+\-@\t\r])"
-
-
-def guarded_text(values: pa.Array) -> pa.Array:
-    """Return free text with the characters that start a formula made harmless.
-
-    Examples
-    --------
-    >>> guarded_text(pa.array(["=1+1", "fine", None])).to_pylist()
-    ["'=1+1", 'fine', None]
-    """
-    return pc.replace_substring_regex(values, pattern=_FORMULA, replacement=r"'\1")
 
 
 def write_csv(parquet: Path, csv: Path, free_text: Sequence[str] = ()) -> int:
@@ -61,16 +49,8 @@ def _readable(batch: pa.RecordBatch, free_text: Sequence[str]) -> pa.Table:
     table = pa.Table.from_batches([batch])
     for place, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            values = _composed(table.column(place))
+            values = composed(table.column(place))
             table = table.set_column(
                 place, field.name, guarded_text(values) if field.name in free_text else values
             )
     return table
-
-
-def _composed(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    # Not pyarrow's utf8_normalize: in version 25 its "NFC" decomposes (å becomes a and a ring).
-    if pc.all(pc.string_is_ascii(values)).as_py() is not False:
-        return values
-    composed = [unicodedata.normalize("NFC", text) if text else text for text in values.to_pylist()]
-    return pa.chunked_array([pa.array(composed, pa.string())])
