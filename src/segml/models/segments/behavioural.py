@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from segml.evaluation.stability import segment_jaccard
+from segml.models.segments.outliers import strangeness_limit
 from segml.models.segments.partitions import (
     MAX_COMPONENTS,
     CentroidPartition,
@@ -60,6 +61,18 @@ UNCERTAIN_BELOW = 0.6
 """A customer whose best membership is below this belongs to no segment in particular."""
 
 
+PLAIN_ATTRIBUTES = (
+    "stable",
+    "choice_reason",
+    "uncertain_share",
+    "outlier_limit",
+    "outlier_share",
+    "dropped",
+    "absent",
+)
+"""Learned attributes that are stored as they are, under their names without the underscore."""
+
+
 class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
     """Segment customers by what they do, with the number of segments chosen by bootstrap stability.
 
@@ -88,6 +101,9 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
     selection_size : int
         Customers used to choose k.
     random_state : int, RandomState or None
+    consensus_runs : int
+        Fit the consensus of so many runs on 80 % subsamples instead of the best restart; 0 for the best restart.
+        For bases under about 2,000 customers (`selection.restart_stability_frame` shows what it brings).
 
     Attributes
     ----------
@@ -107,6 +123,11 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         Bootstrap Jaccard of each segment; below 0.6 a segment should not be given a meaning.
     uncertain_share_ : float
         Share of the fitted sample whose best membership is below 0.6.
+    outlier_limit_ : float
+        Strangeness (squared distance to the nearest centre; mixtures: minus twice the log density) above which a
+        customer belongs to nobody.
+    outlier_share_ : float
+        Share of the fitted sample above it.
     cluster_centers_ : array, shape (n_segments_, n_kept)
         In prepared units (after log, clip and standardising).
     sizes_ : array of int, shape (n_segments_,)
@@ -151,6 +172,7 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         sample_size: int = 200_000,
         selection_size: int = 10_000,
         random_state: int | np.random.RandomState | None = 0,
+        consensus_runs: int = 0,
     ) -> None:
         self.method = method
         self.k = k
@@ -163,6 +185,7 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         self.sample_size = sample_size
         self.selection_size = selection_size
         self.random_state = random_state
+        self.consensus_runs = consensus_runs
 
     def fit(self, X: Any, y: None = None) -> BehaviouralSegmenter:
         """Learn the preparation, the number of segments and the segments.
@@ -193,6 +216,9 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
             )
         with threadpool_limits(limits=1):  # sums in parallel differ in the last digits
             self._choose_and_fit(rows, seed)
+        strange = self._strangeness(sample)
+        self.outlier_limit_ = strangeness_limit(strange)
+        self.outlier_share_ = float((strange > self.outlier_limit_).mean())
         self.labels_ = self._in_chunks(values, "labels")
         return self
 
@@ -211,6 +237,10 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> np.ndarray:
         """Distance to each centre in prepared units, shape (n, n_segments_)."""
         return self._in_chunks(self._read_fitted(X), "distances")
+
+    def is_outlier(self, X: Any) -> np.ndarray:
+        """Whether each row lies far from every segment, shape (n,); it has a label all the same."""
+        return self._strangeness(self._read_fitted(X)) > self.outlier_limit_
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns of `transform`."""
@@ -243,11 +273,7 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
             "preparation": self.preparation_.to_dict(),
             "partition": self.partition_.to_dict(),
             "sizes": self.sizes_.tolist(),
-            "stable": self.stable_,
-            "choice_reason": self.choice_reason_,
-            "uncertain_share": self.uncertain_share_,
-            "dropped": self.dropped_,
-            "absent": self.absent_,
+            **{name: getattr(self, f"{name}_") for name in PLAIN_ATTRIBUTES},
             "separation": asdict(self.separation_),
             "selection": _records(self.selection_),
             "segment_stability": _records(self.segment_stability_),
@@ -266,7 +292,7 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         segmenter.preparation_ = FeaturePreparation.from_dict(stored["preparation"])
         segmenter.partition_ = partition_from_dict(stored["partition"])
         segmenter.sizes_ = np.array(stored["sizes"], dtype=np.int64)
-        for name in ("stable", "choice_reason", "uncertain_share", "dropped", "absent"):
+        for name in PLAIN_ATTRIBUTES:
             setattr(segmenter, f"{name}_", stored[name])
         segmenter.separation_ = Separation(**stored["separation"])
         segmenter.selection_ = pd.DataFrame(stored["selection"])
@@ -288,6 +314,8 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
             wrong.append(f"a mixture has at most {MAX_COMPONENTS} components, not {self.k}")
         if self.k is None and not 2 <= self.k_range[0] <= self.k_range[1]:
             wrong.append(f"k_range runs from at least 2 upwards, not {self.k_range}")
+        if self.consensus_runs < 0:
+            wrong.append(f"consensus_runs is 0 or more, not {self.consensus_runs}")
         if self.n_bootstraps < 2:
             wrong.append(f"n_bootstraps is at least 2, not {self.n_bootstraps}")
         if wrong:
@@ -328,7 +356,9 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
     def _choose_and_fit(self, rows: np.ndarray, seed: int) -> None:
         subset = seeded_subset(rows, self.selection_size, seed)
         n_distinct = len(np.unique(subset, axis=0))
-        rules = SelectionRules(self.min_stability, self.min_share, self.n_bootstraps, self.n_init, seed)
+        rules = SelectionRules(
+            self.min_stability, self.min_share, self.n_bootstraps, self.n_init, seed, self.consensus_runs
+        )
         candidates = self._candidates(n_distinct)
         self.selection_, replicates = select_k(subset, candidates, self.method, rules)
         chosen = self.k or next(iter(self.selection_.loc[self.selection_["chosen"], "k"]), None)
@@ -343,7 +373,7 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
             chosen = None
         partition: Partition = CentroidPartition(rows.mean(axis=0, keepdims=True), float(rows.var()))
         if chosen is not None:
-            partition, _ = fit_partition(rows, int(chosen), self.method, self.n_init, seed)
+            partition, _ = fit_partition(rows, int(chosen), self.method, rules, seed)
         self.partition_, self.sizes_ = in_stable_order(partition, rows)
         labels = self.partition_.labels(subset)
         replicate = replicates[int(chosen)] if chosen is not None else labels[None, :]
@@ -368,6 +398,13 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
             return [self.k]
         top = min(self.k_range[1], n_distinct, MAX_COMPONENTS if self.method == "gmm" else self.k_range[1])
         return list(range(self.k_range[0], top + 1))
+
+    def _strangeness(self, values: np.ndarray) -> np.ndarray:
+        prepare, ask = self.preparation_.transform, self.partition_.strangeness
+        parts = [
+            ask(prepare(values[i : i + CHUNK_ROWS], clipped=False)) for i in range(0, len(values), CHUNK_ROWS)
+        ]
+        return np.concatenate(parts)
 
     def _in_chunks(self, values: np.ndarray, question: str) -> np.ndarray:
         """Ask the partition in chunks that stay in cache; one row's answer never depends on another's."""

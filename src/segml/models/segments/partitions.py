@@ -1,30 +1,23 @@
-"""The two clusterings as plain parameters: fit with scikit-learn, predict with twenty lines of our own.
+"""The two clusterings as plain parameters: what prediction needs, and nothing else.
 
 Keeping the prediction here, in numpy and in JSON-able arrays, is what makes a stored model give the same answer
-as the fitted one whatever scikit-learn version reads it. Both parameter classes answer the same four questions:
-`memberships`, `distances`, `n_segments`, `reordered`.
+as the fitted one whatever library version reads it. Both parameter classes answer the same questions:
+`memberships`, `distances`, `labels`, `strangeness`, `n_segments`, `reordered`. How they are fitted is in `fits.py`.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 MAX_COMPONENTS = 6
 """Mixtures with more components than this chase tails of the features, not customers."""
 
 COVARIANCE_FLOOR = 1e-3
 """Added to the diagonal of every covariance, in standardised units."""
-
-ROWS_PER_PARAMETER = 5
-"""Full covariances are tried only with at least this many customers a free parameter."""
 
 
 def squared_distances(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
@@ -75,6 +68,21 @@ class CentroidPartition:
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Nearest centre of each row."""
         return squared_distances(rows, self.centres).argmin(axis=1)
+
+    def strangeness(self, rows: np.ndarray) -> np.ndarray:
+        """Squared distance to the nearest centre: how far a row is from everybody's segment."""
+        return squared_distances(rows, self.centres).min(axis=1)
+
+    def information(self, rows: np.ndarray) -> tuple[float, float]:
+        """(BIC, ICL) of the round Gaussians that k-means stands for; lower is better."""
+        k, d = self.centres.shape
+        sizes = np.bincount(self.labels(rows), minlength=k) / len(rows)
+        factors = np.full((k, d), self.variance**-0.5)
+        as_mixture = MixturePartition(np.maximum(sizes, 1e-300), self.centres, factors)
+        excess = as_mixture.n_parameters - (k * d + k)  # one variance instead of k x d
+        bic, icl = as_mixture.information(rows)
+        saved = excess * float(np.log(len(rows)))
+        return bic - saved, icl - saved
 
     def reordered(self, order: np.ndarray) -> CentroidPartition:
         """The same partition with segment `order[i]` numbered i."""
@@ -137,6 +145,10 @@ class MixturePartition:
         """Most probable component of each row."""
         return self.log_densities(rows).argmax(axis=1)
 
+    def strangeness(self, rows: np.ndarray) -> np.ndarray:
+        """Minus twice the log density: how thin the mixture is where a row lies."""
+        return -2.0 * logsumexp(self.log_densities(rows), axis=1)
+
     def information(self, rows: np.ndarray) -> tuple[float, float]:
         """(BIC, ICL) on these rows, lower is better; ICL adds the entropy of the memberships to BIC."""
         logs = self.log_densities(rows)
@@ -172,43 +184,6 @@ def partition_from_dict(stored: dict[str, Any]) -> Partition:
     if stored["kind"] == "kmeans":
         return CentroidPartition(np.asarray(stored["centres"], dtype=float), float(stored["variance"]))
     return MixturePartition(*(np.asarray(stored[n]) for n in ("weights", "centres", "precision_factors")))
-
-
-def fit_kmeans(rows: np.ndarray, k: int, seed: int, n_init: int) -> CentroidPartition:
-    """KMeans with `n_init` restarts on prepared rows of shape (n, d); at least k distinct rows are needed."""
-    with warnings.catch_warnings():
-        # A bootstrap sample of a small base may hold fewer distinct customers than k; its fit is then simply poor.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = KMeans(k, n_init=n_init, random_state=seed, algorithm="lloyd", max_iter=100).fit(rows)
-    # A floor, so that k segments of identical customers still give finite memberships.
-    variance = max(float(fitted.inertia_) / rows.size, 1e-6)
-    return CentroidPartition(np.asarray(fitted.cluster_centers_, dtype=float), variance)
-
-
-def fit_mixture(rows: np.ndarray, k: int, seed: int, n_init: int, covariance: str) -> MixturePartition:
-    """Gaussian mixture with covariances "full" or "diag", regularised by `COVARIANCE_FLOOR`."""
-    model = GaussianMixture(
-        k,
-        covariance_type=covariance,
-        n_init=n_init,
-        random_state=seed,
-        reg_covar=COVARIANCE_FLOOR,
-        max_iter=200,
-    )
-    with warnings.catch_warnings():
-        # A start that has not converged loses to one that has, and stability judges what is left.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(rows)
-    return MixturePartition(model.weights_, model.means_, model.precisions_cholesky_)
-
-
-def fit_best_mixture(rows: np.ndarray, k: int, seed: int, n_init: int) -> tuple[MixturePartition, str]:
-    """Full or diagonal covariances, whichever has the lower BIC; full only when there are rows for them."""
-    candidates = [(fit_mixture(rows, k, seed, n_init, "diag"), "diag")]
-    d = rows.shape[1]
-    if len(rows) >= ROWS_PER_PARAMETER * k * (d * (d + 1) // 2 + d + 1):
-        candidates.append((fit_mixture(rows, k, seed, n_init, "full"), "full"))
-    return min(candidates, key=lambda pair: pair[0].information(rows)[0])
 
 
 def in_stable_order(partition: Partition, rows: np.ndarray) -> tuple[Partition, np.ndarray]:

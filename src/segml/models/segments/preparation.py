@@ -55,13 +55,17 @@ class FeaturePreparation:
     mean: np.ndarray
     scale: np.ndarray
 
-    def transform(self, values: np.ndarray) -> np.ndarray:
-        """Prepare raw features of shape (n, n_inputs); returns a new array of shape (n, n_kept)."""
+    def transform(self, values: np.ndarray, clipped: bool = True) -> np.ndarray:
+        """Prepare raw features of shape (n, n_inputs); returns a new array of shape (n, n_kept).
+
+        Without the clip an outlier stays as far out as it is, which is what tells it apart.
+        """
         prepared = values[:, self.kept].astype(float)
         for j in np.flatnonzero(self.logged):
             prepared[:, j] = signed_log(prepared[:, j])
         prepared = np.where(np.isnan(prepared), self.median, prepared)
-        np.clip(prepared, self.low, self.high, out=prepared)
+        if clipped:
+            np.clip(prepared, self.low, self.high, out=prepared)
         prepared -= self.mean
         prepared /= self.scale
         return prepared

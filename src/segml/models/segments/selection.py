@@ -15,24 +15,32 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import silhouette_score
 
 from segml.evaluation.stability import bootstrap_labels, pairwise_rand_scores
-from segml.models.segments.partitions import (
-    MixturePartition,
-    Partition,
-    fit_best_mixture,
+from segml.models.segments.fits import (
+    covariances_for,
+    fit_consensus,
+    fit_consensus_mixture,
     fit_kmeans,
     fit_mixture,
-    squared_distances,
 )
-from segml.models.segments.separation import Separation, measure_separation
+from segml.models.segments.partitions import Partition, squared_distances
+from segml.models.segments.separation import (
+    Separation,
+    distances_between,
+    measure_separations,
+    silhouette,
+)
 
 STABILITY_TIE = 0.02
 """Medians closer than this are called equally stable."""
 
 SILHOUETTE_ROWS = 2_000
 """The silhouette needs all pairs of distances; this many customers are enough for two digits."""
+
+CONSENSUS_RUNS = 30
+CONSENSUS_BELOW = 2_000
+"""Bases with fewer customers than this gain by a consensus of subsampled runs."""
 
 SELECTION_COLUMNS = (
     "k",
@@ -60,6 +68,8 @@ class SelectionRules:
     n_bootstraps: int
     n_init: int
     seed: int
+    consensus_runs: int = 0
+    restart_floor: int = 5
 
 
 def restarts_for(n_rows: int, n_init: int, floor: int = 5) -> int:
@@ -77,32 +87,40 @@ def restarts_for(n_rows: int, n_init: int, floor: int = 5) -> int:
 
 
 def fit_partition(
-    rows: np.ndarray, k: int, method: str, n_init: int, seed: int, covariance: str | None = None
+    rows: np.ndarray, k: int, method: str, rules: SelectionRules, seed: int, covariance: str = ""
 ) -> tuple[Partition, str]:
     """Fit one partition; returns it with its covariance type ("" for KMeans).
 
-    Mixtures start from KMeans already, so a fifth of the restarts does, and bootstrap fits reuse the covariance
-    type chosen on the whole sample.
+    Mixtures start from short k-means runs already, so a fifth of the restarts does, and bootstrap fits reuse the
+    covariance type chosen on the whole sample (the one of lower BIC).
     """
-    restarts = restarts_for(len(rows), n_init)
     if method == "kmeans":
-        return fit_kmeans(rows, k, seed, restarts), ""
-    restarts = max(1, restarts // 5)
-    if covariance:
-        return fit_mixture(rows, k, seed, restarts, covariance), covariance
-    return fit_best_mixture(rows, k, seed, restarts)
+        if rules.consensus_runs:
+            return fit_consensus(rows, k, seed, rules.consensus_runs), ""
+        return fit_kmeans(rows, k, seed, restarts_for(len(rows), rules.n_init, rules.restart_floor)), ""
+    kinds = [covariance] if covariance else covariances_for(len(rows), rows.shape[1], k)
+    fitted = [(_fit_mixture(rows, k, rules, seed, kind), kind) for kind in kinds]
+    return min(fitted, key=lambda pair: pair[0].information(rows)[0]) if len(fitted) > 1 else fitted[0]
+
+
+def _fit_mixture(rows: np.ndarray, k: int, rules: SelectionRules, seed: int, kind: str) -> Partition:
+    if rules.consensus_runs:
+        return fit_consensus_mixture(rows, k, seed, rules.consensus_runs, kind)
+    return fit_mixture(
+        rows, k, seed, max(1, restarts_for(len(rows), rules.n_init, rules.restart_floor) // 5), kind
+    )
 
 
 def evaluate_k(
     rows: np.ndarray, k: int, method: str, rules: SelectionRules
 ) -> tuple[dict[str, object], np.ndarray]:
     """Evidence for one number of segments: a row of the selection frame, and the bootstrap labels behind it."""
-    partition, covariance = fit_partition(rows, k, method, rules.n_init, rules.seed)
+    partition, covariance = fit_partition(rows, k, method, rules, rules.seed)
     labels = partition.labels(rows)
     again = _refit(k, method, rules, covariance)
     replicates = bootstrap_labels(rows, again, rules.n_bootstraps, rules.seed)
     agreement = pairwise_rand_scores(replicates)
-    bic, icl = partition.information(rows) if isinstance(partition, MixturePartition) else (np.nan, np.nan)
+    bic, icl = partition.information(rows)
     smallest = float(np.bincount(labels, minlength=k).min()) / len(rows)
     median = float(np.median(agreement))
     evidence = {
@@ -127,7 +145,7 @@ def _refit(
     k: int, method: str, rules: SelectionRules, covariance: str
 ) -> Callable[[np.ndarray, int], Callable[[np.ndarray], np.ndarray]]:
     def fit(sample: np.ndarray, seed: int) -> Callable[[np.ndarray], np.ndarray]:
-        return fit_partition(sample, k, method, rules.n_init, seed, covariance or None)[0].labels
+        return fit_partition(sample, k, method, rules, seed, covariance)[0].labels
 
     return fit
 
@@ -137,7 +155,7 @@ def _sampled_silhouette(rows: np.ndarray, labels: np.ndarray, seed: int) -> floa
         drawn = np.random.default_rng(seed).choice(len(rows), SILHOUETTE_ROWS, replace=False)
         rows, labels = rows[drawn], labels[drawn]
     n_found = len(np.unique(labels))
-    return float(silhouette_score(rows, labels)) if 2 <= n_found < len(rows) else float("nan")
+    return silhouette(distances_between(rows), labels) if 2 <= n_found < len(rows) else float("nan")
 
 
 def select_k(
@@ -155,7 +173,8 @@ def select_k(
     frame = pd.DataFrame([evidence for evidence, _ in found.values()], columns=list(SELECTION_COLUMNS))
     tied = tied_candidates(frame)
     if method == "kmeans" and len(tied) > 1:
-        excess = {k: measure_separation(rows, k, method, rules.seed).excess for k in tied}
+        measured = measure_separations(rows, tied, method, rules.seed)
+        excess = {k: separation.excess for k, separation in measured.items()}
         frame["clarity_excess"] = frame["k"].map(excess).astype(float)
     frame["chosen"] = frame["k"] == best_candidate(frame)
     return frame, {k: labels for k, (_, labels) in found.items()}
@@ -191,6 +210,47 @@ def best_candidate(frame: pd.DataFrame) -> int | None:
     rows = frame[frame["k"].isin(tied)]
     merit = rows["clarity_excess"] if rows["method"].iloc[0] == "kmeans" else -rows["bic"]
     return int(rows["k"].to_numpy()[int(np.argmax(merit.to_numpy()))])
+
+
+def restart_stability_frame(
+    rows: np.ndarray, k: int, method: str = "kmeans", n_bootstraps: int = 20, seed: int = 0
+) -> pd.DataFrame:
+    """How far restarts, and a consensus of subsampled runs, make segments come back.
+
+    Parameters
+    ----------
+    rows : array, shape (n, d)
+        Prepared features in an order of their own (`FeaturePreparation.transform`, then sorted).
+    k : int
+    method : {"kmeans", "gmm"}
+    n_bootstraps : int
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        `fit` ("n_init 1", "n_init 50", "consensus of 30"), `rand_mean`, `rand_median`, `rand_low` (10th percentile),
+        over all pairs of bootstrap samples.
+
+    Examples
+    --------
+    >>> rows = np.sort(np.random.default_rng(0).normal(size=(60, 1)), axis=0)
+    >>> restart_stability_frame(rows, 2, n_bootstraps=2)["fit"].tolist()
+    ['n_init 1', 'n_init 50', 'consensus of 30']
+    """
+    ways = {
+        "n_init 1": SelectionRules(0.0, 0.0, n_bootstraps, 1, seed, restart_floor=1),
+        "n_init 50": SelectionRules(0.0, 0.0, n_bootstraps, 50, seed),
+        f"consensus of {CONSENSUS_RUNS}": SelectionRules(0.0, 0.0, n_bootstraps, 50, seed, CONSENSUS_RUNS),
+    }
+    found = []
+    for name, rules in ways.items():
+        covariance = fit_partition(rows, k, method, rules, seed)[1]
+        labels = bootstrap_labels(rows, _refit(k, method, rules, covariance), n_bootstraps, seed)
+        agreement = pairwise_rand_scores(labels)
+        low = float(np.quantile(agreement, 0.1))
+        found.append((name, float(agreement.mean()), float(np.median(agreement)), low))
+    return pd.DataFrame(found, columns=["fit", "rand_mean", "rand_median", "rand_low"])
 
 
 def choice_sentence(

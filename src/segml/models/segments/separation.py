@@ -21,15 +21,16 @@ Liu, Y. et al. (2008), Statistical significance of clustering for high-dimension
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp, ndtr
-from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import PowerTransformer
 from threadpoolctl import threadpool_limits
 
-from segml.models.segments.partitions import MixturePartition, fit_kmeans, fit_mixture
+from segml.models.segments.fits import fit_kmeans, fit_mixture
+from segml.models.segments.partitions import MixturePartition, squared_distances
 
 SEPARATION_ROWS = {"kmeans": 2_000, "gmm": 1_000}
 DRAWS = {"kmeans": 6, "gmm": 4}
@@ -89,6 +90,13 @@ def measure_separation(
     >>> measure_separation(generator.uniform(size=(400, 2)), 4, "kmeans", seed=1).above_noise
     False
     """
+    return measure_separations(rows, [k], method, seed, covariance)[k]
+
+
+def measure_separations(
+    rows: np.ndarray, ks: Sequence[int], method: str, seed: int, covariance: str = "full"
+) -> dict[int, Separation]:
+    """`measure_separation` for several k, against the same worlds; what depends on the world only is done once."""
     generator = np.random.default_rng(seed)
     if len(rows) > SEPARATION_ROWS[method]:
         rows = rows[np.sort(generator.choice(len(rows), SEPARATION_ROWS[method], replace=False))]
@@ -96,10 +104,15 @@ def measure_separation(
         warnings.simplefilter("ignore", RuntimeWarning)  # powers of two-valued columns overflow on the way
         worlds = _worlds_without_segments(rows, DRAWS[method], generator)
     with threadpool_limits(limits=1):  # small fits: threads cost more than they bring
-        reached = [[clarity(world, k, method, seed, covariance) for world in draws] for draws in worlds]
-        observed = clarity(rows, k, method, seed, covariance)
-    ceilings = [_ceiling(np.array(draws)) for draws in reached]
-    return Separation(observed, noise_ceiling=max(ceilings[:2]), continuum_ceiling=max(ceilings[2:]))
+        reached = np.array(
+            [[clarities(world, ks, method, seed, covariance) for world in draws] for draws in worlds]
+        )
+        observed = clarities(rows, ks, method, seed, covariance)
+    found = {}
+    for place, k in enumerate(ks):
+        ceilings = [_ceiling(draws[:, place]) for draws in reached]
+        found[k] = Separation(observed[place], max(ceilings[:2]), max(ceilings[2:]))
+    return found
 
 
 def _worlds_without_segments(
@@ -118,15 +131,44 @@ def _worlds_without_segments(
     return worlds
 
 
-def clarity(rows: np.ndarray, k: int, method: str, seed: int, covariance: str = "full") -> float:
+def clarities(
+    rows: np.ndarray, ks: Sequence[int], method: str, seed: int, covariance: str = "full"
+) -> list[float]:
     """Silhouette of k-means, or log-likelihood gained per customer by a mixture of k over one Gaussian."""
     if method == "kmeans":
-        labels = fit_kmeans(rows, k, seed, RESTARTS).labels(rows)
-        return float(silhouette_score(rows, labels)) if len(np.unique(labels)) > 1 else 0.0
-    mixture = fit_mixture(rows, k, seed, 1, covariance)
-    return _mean_log_likelihood(mixture, rows) - _mean_log_likelihood(
-        fit_mixture(rows, 1, seed, 1, "full"), rows
-    )
+        between = distances_between(rows)
+        return [silhouette(between, fit_kmeans(rows, k, seed, RESTARTS).labels(rows)) for k in ks]
+    alone = _mean_log_likelihood(fit_mixture(rows, 1, seed, 1, "full"), rows)
+    return [_mean_log_likelihood(fit_mixture(rows, k, seed, 1, covariance), rows) - alone for k in ks]
+
+
+def distances_between(rows: np.ndarray) -> np.ndarray:
+    """Euclidean distances of all pairs, shape (n, n)."""
+    squared = squared_distances(rows, rows)
+    np.fill_diagonal(squared, 0.0)
+    return np.sqrt(squared, out=squared)
+
+
+def silhouette(between: np.ndarray, labels: np.ndarray) -> float:
+    """Mean silhouette width (Rousseeuw 1987) from all pairwise distances; 0 when there is one segment.
+
+    Examples
+    --------
+    >>> silhouette(distances_between(np.array([[0.0], [1.0], [10.0], [11.0]])), np.array([0, 0, 1, 1])).__round__(3)
+    0.9
+    """
+    found, labels = np.unique(labels, return_inverse=True)
+    if len(found) < 2:
+        return 0.0
+    members = np.eye(len(found))[labels]
+    sizes, own = members.sum(axis=0), np.arange(len(labels))
+    totals = between @ members
+    inside = totals[own, labels] / np.maximum(sizes[labels] - 1, 1)
+    totals /= sizes
+    totals[own, labels] = np.inf
+    outside = totals.min(axis=1)
+    width = (outside - inside) / np.maximum(np.maximum(outside, inside), 1e-300)
+    return float(np.where(sizes[labels] > 1, width, 0.0).mean())
 
 
 def _mean_log_likelihood(mixture: MixturePartition, rows: np.ndarray) -> float:
