@@ -53,7 +53,7 @@ def people_sql(
     capped, globally_held_out.
     """
     joins, chosen = [], ["base.customer_id as customer_id"]
-    log = _consent_log_sql(available, as_of)
+    log = consent_log_sql(available, as_of)
     if log:
         joins.append(f" left join ({_consent_states_sql(log, campaigns)}) consent on {_same('consent')}")
         chosen.append("coalesce(consent.profiling % 2 <> 0, false) as objection")
@@ -141,7 +141,8 @@ def consent_ok_sql(campaign: Campaign, settings: ListSettings) -> str:
     return f"({given})" if settings.consent.required else f"({state} is null or {state} % 2 = 0)"
 
 
-def _consent_log_sql(available: Columns, as_of: Cutoff) -> str:
+def consent_log_sql(available: Columns, as_of: Cutoff) -> str:
+    """Return changes of consent before the cutoff: customer_id, channel, purpose, stamp; empty when none are kept."""
     # `stamp` orders changes by time and, within a second, withdrawals (odd) after consents (even): its maximum is
     # the state, and no window function is needed.
     parts = []

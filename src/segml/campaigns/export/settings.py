@@ -99,6 +99,12 @@ class ListExport(Settings):
         return platform_named(self.platform)
 
     @property
+    def folder_name(self) -> str:
+        """The folder of its files, beside the list: the platform, and the channel when it is not e-mail."""
+        channel = "" if self.known_platform.advertising or self.channel == "email" else f"-{self.channel}"
+        return self.platform + channel
+
+    @property
     def chosen_details(self) -> tuple[str, ...]:
         """The columns of customers that are written."""
         return self.known_platform.default_details if self.details is None else self.details
