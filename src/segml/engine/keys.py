@@ -7,6 +7,7 @@ from hexadecimal to integer, so the digits are added up one by one; that costs 0
 from __future__ import annotations
 
 import hashlib
+import re
 
 KEY_DIGITS = 15  # 60 bits: fits a signed 64-bit integer
 _ARM_DIGITS = 8  # 32 bits
@@ -35,8 +36,23 @@ def hash_key(text: str, digits: int = KEY_DIGITS) -> int:
 
 def arm_sql(salt: str, experiment: str, person_expression: str) -> str:
     """Return SQL for the arm of a person in an experiment, 0 to 9,999."""
-    literal = f"{salt}|{experiment}|".replace("'", "''")
-    return f"({hash_sql(f'''concat('{literal}', {person_expression})''', _ARM_DIGITS)} % 10000)"
+    keyed = f"concat({text_sql(f'{salt}|{experiment}|')}, {person_expression})"
+    return f"({hash_sql(keyed, _ARM_DIGITS)} % 10000)"
+
+
+def text_sql(text: str) -> str:
+    r"""Return SQL for a text; quotes and backslashes go by number, because engines escape them differently.
+
+    Examples
+    --------
+    >>> text_sql("win_back")
+    "'win_back'"
+    >>> text_sql("mum's")
+    "concat('mum', chr(39), 's')"
+    """
+    pieces = [piece for piece in re.split(r"(['\\])", text) if piece]
+    written = [f"chr({ord(piece)})" if piece in "'\\" else f"'{piece}'" for piece in pieces]
+    return f"concat({', '.join(written)})" if len(written) > 1 else (written or ["''"])[0]
 
 
 def arm(salt: str, experiment: str, person: str) -> int:

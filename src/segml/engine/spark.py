@@ -29,7 +29,6 @@ _PINNED = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.pyspark.fallback.enabled": "false",
-    "spark.sql.parser.escapedStringLiterals": "true",  # a backslash in a text is a backslash, as in DuckDB
     "spark.ui.showConsoleProgress": "false",
 }
 
