@@ -169,7 +169,9 @@ def test_buckets_and_samples_are_the_same_people(
     engine.register("keyed", pd.DataFrame({"customer_key": keys}))
     sql = f"select customer_key from keyed where {people_sql(bucket, buckets, share)}"
     expected = {
-        key for key in keys if key % buckets == bucket and key % 10**12 < round(share * 10**6) * 10**6
+        key
+        for key in keys
+        if key * buckets // 2**60 == bucket and key % 10**12 < round(share * 10**6) * 10**6
     }
     assert set(engine.fetch(sql)["customer_key"]) == expected
 

@@ -23,9 +23,7 @@ _WEEKDAY_NAMES = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "
 
 def weekdays() -> Group:
     """Share of orders on each weekday and at weekends."""
-    aggregates = {
-        f"on_{day}": f"sum(case when weekday = {i} then 1 else 0 end)" for i, day in enumerate(WEEKDAYS)
-    }
+    aggregates = {f"on_{day}": f"count(case when weekday = {i} then 1 end)" for i, day in enumerate(WEEKDAYS)}
     features = [
         Feature(f"weekday_{day}_share", ratio_sql(f"on_{day}", "orders_all"), f"share of orders on {name}")
         for day, name in zip(WEEKDAYS, _WEEKDAY_NAMES, strict=True)
@@ -38,7 +36,7 @@ def weekdays() -> Group:
 def hours() -> Group:
     """Share of orders in the morning, afternoon, evening and night."""
     aggregates = {
-        f"in_{part}": f"sum(case when hour >= {start} and hour < {end} then 1 else 0 end)"
+        f"in_{part}": f"count(case when hour >= {start} and hour < {end} then 1 end)"
         for part, (start, end) in DAY_PARTS.items()
     }
     features = [
@@ -105,5 +103,5 @@ def discounts() -> Group:
 def coupons() -> Group:
     """Share of orders that used a coupon."""
     feature = Feature("coupon_share", ratio_sql("couponed", "orders_all"), "share of orders with a coupon")
-    used = "sum(case when coupon_minor > 0 then 1 else 0 end)"
+    used = "count(case when coupon_minor > 0 then 1 end)"
     return Group("coupons", (feature,), {ORDERS: {"couponed": used, "orders_all": "count(*)"}})

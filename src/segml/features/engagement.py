@@ -24,10 +24,10 @@ def contacts(cutoff: Cutoff) -> Group:
     sent, reacted = "event = 'sent'", f"event in {REACTIONS}"
     year = within(365, cutoff, column="occurred_at")
     aggregates = {
-        f"sent_{days}": f"sum(case when {sent} and {within(days, cutoff, column='occurred_at')} then 1 else 0 end)"
+        f"sent_{days}": f"count(case when {sent} and {within(days, cutoff, column='occurred_at')} then 1 end)"
         for days in CONTACT_DAYS
     }
-    aggregates["reacted_365"] = f"sum(case when {reacted} and {year} then 1 else 0 end)"
+    aggregates["reacted_365"] = f"count(case when {reacted} and {year} then 1 end)"
     aggregates["last_contact_at"] = f"max(case when {sent} then occurred_at end)"
     aggregates["last_reaction_at"] = f"max(case when {reacted} then occurred_at end)"
     features = [
@@ -73,7 +73,7 @@ def returns(cutoff: Cutoff) -> Group:
             RETURNS: {
                 "returns_all": "count(*)",
                 "returned_all": "sum(amount_minor)",
-                "returns_365": f"sum(case when {within(365, cutoff, column='returned_at')} then 1 else 0 end)",
+                "returns_365": f"count(case when {within(365, cutoff, column='returned_at')} then 1 end)",
             },
         },
     )

@@ -7,7 +7,7 @@ same of the sum as `ordered_at < cutoff` of each line. "Different products until
 many products were new in this stretch" can; the same goes for stores.
 
 After this step a cutoff costs one pass over orders and over a few rows a customer. Joining line facts to each order
-was tried: it cost half as much again for one cutoff, and wide rows for all.
+was tried: a quarter more for one cutoff, and wide rows for all.
 """
 
 from __future__ import annotations

@@ -72,13 +72,13 @@ def windows(cutoff: Cutoff) -> Group:
     aggregates: dict[str, str] = {}
     for days in WINDOWS_DAYS:
         condition = within(days, cutoff)
-        aggregates[f"n_{days}"] = f"sum(case when {condition} then 1 else 0 end)"
+        aggregates[f"n_{days}"] = f"count(case when {condition} then 1 end)"
         aggregates[f"a_{days}"] = f"sum(case when {condition} then amount_minor else 0 end)"
         features.append(Feature(f"orders_{days}d", count_sql(f"n_{days}"), f"orders in the last {days} days"))
         features.append(Feature(f"spend_{days}d", money_sql(f"a_{days}"), f"spend in the last {days} days"))
     for days in TREND_DAYS:
         condition = within(days, cutoff, skip_days=days)
-        aggregates[f"n_{days}_before"] = f"sum(case when {condition} then 1 else 0 end)"
+        aggregates[f"n_{days}_before"] = f"count(case when {condition} then 1 end)"
         aggregates[f"a_{days}_before"] = f"sum(case when {condition} then amount_minor else 0 end)"
         for what, short in (("orders", "n"), ("spend", "a")):
             features.append(

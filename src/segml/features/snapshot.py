@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from segml.engine import Engine
+from segml.engine.keys import KEY_DIGITS
 from segml.errors import DataError, NotEnoughDataError
 from segml.features.definition import ORDERS, TIME_COLUMNS
 from segml.features.facts import build_facts, drop_facts
@@ -24,6 +25,7 @@ from segml.tables.partition import read_manifest, write_manifest, writing
 from segml.time_windows import Cutoff
 
 SAMPLE_PARTS = 1_000_000
+KEY_RANGE = 16**KEY_DIGITS
 
 
 @dataclass(frozen=True)
@@ -175,9 +177,11 @@ def people_sql(bucket: int, buckets: int, sample_share: float = 1.0) -> str:
     """Return the condition on `customer_key` for one bucket of a sample; empty when it is everybody."""
     conditions = []
     if buckets > 1:
-        conditions.append(f"customer_key % {buckets} = {bucket}")
+        # Ranges, not remainders: keys are even over their range, and stored in order, so a bucket reads its own rows.
+        first, end = (KEY_RANGE * number // buckets for number in (bucket, bucket + 1))
+        conditions.append(f"customer_key >= {first} and customer_key < {end}")
     if sample_share < 1:
-        # The key's upper digits, so that a sample is even over buckets; compared, not divided: the quotient of so
+        # The key's lower digits, so that a sample is even over buckets; compared, not divided: the quotient of so
         # long an integer is not exact as a double.
         picked = round(sample_share * SAMPLE_PARTS) * SAMPLE_PARTS
         conditions.append(f"customer_key % {SAMPLE_PARTS**2} < {picked}")
