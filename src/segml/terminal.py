@@ -134,6 +134,7 @@ def score_screen(result: ScoreResult) -> RenderableType:
     ]
     if result.left_out:
         parts.append(_listing("models that did not score", result.left_out))
+    parts += [Padding(Text(f"drift: {alarm}", "yellow"), (0, 2)) for alarm in result.alarms]
     return Group(*parts)
 
 

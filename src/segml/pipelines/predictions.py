@@ -22,6 +22,7 @@ from segml.evaluation.comparison import PairedDifference, paired_difference
 from segml.evaluation.metrics import classification_report_frame, value_report_frame
 from segml.features.plan import FeaturePlan
 from segml.features.snapshot import load_labels, load_snapshot
+from segml.pipelines.drift import learn_reference
 from segml.pipelines.promotion import Trained
 from segml.pipelines.schedule import Schedule
 from segml.registry.floor import DataCounts, DataFloor, require_floor
@@ -185,6 +186,7 @@ def judge_return(
         notes=[*model.notes_, *notes],
         params={"horizon_days": horizon, "training_cutoffs": len(schedule.training)},
         frames={"metrics": report, "reliability": reliability_frame(outcome, probability)},
+        drift=learn_reference(data, model, schedule, outcome, probability).to_dict(),
         plots={
             "reliability": lambda ax: plots.plot_reliability(reliability_frame(outcome, probability), ax=ax),
             "gains": lambda ax: plots.plot_gains(

@@ -82,6 +82,8 @@ class Trained:
         Name -> draws into the Axes it is given.
     frames : dict of str to DataFrame
         Small tables worth keeping.
+    drift : dict
+        What later runs are held against (`segml.evaluation.drift.DriftReference`).
     """
 
     model: Any
@@ -97,6 +99,7 @@ class Trained:
     params: dict[str, Any] = field(default_factory=dict)
     plots: dict[str, Callable[[Axes], object]] = field(default_factory=dict)
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    drift: dict[str, Any] = field(default_factory=dict)
 
 
 def settle(
@@ -140,7 +143,10 @@ def remembered(store: ModelStore, base: str, task: str, version: int) -> ModelOu
 
 
 def _extra(trained: Trained) -> dict[str, Any]:
-    return {"plan": trained.facts["plan"]} if "plan" in trained.facts else {}
+    extra = {"plan": trained.facts["plan"]} if "plan" in trained.facts else {}
+    if trained.drift:
+        extra["drift"] = trained.drift
+    return extra
 
 
 def _log(run: ModelRun, trained: Trained) -> None:

@@ -112,7 +112,7 @@ def gather_facts(
         not_scored=_by_name(scores.counts.left_out),
         groupings=_groupings(config, training, scores),
         campaigns=tuple(_campaign(result) for result in lists.report.campaigns),
-        warnings=lists.report.warnings,
+        warnings=(*scores.alarms, *lists.report.warnings),
         places=_places(config, scores, lists),
     )
 

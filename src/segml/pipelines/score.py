@@ -18,6 +18,7 @@ from segml.features.plan import FeaturePlan, make_plan
 from segml.features.snapshot import write_snapshots
 from segml.models.segments.rfm import RfmScorer
 from segml.pipelines.base import OpenBase, open_base
+from segml.pipelines.drift import TaskDrift, watch_champions
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.train import TASKS, snapshot_request
 from segml.registry.registered import RegisteredModel
@@ -46,6 +47,8 @@ class ScoreResult:
         Task -> name, version and cutoff.
     left_out : dict of str to str
         Task -> why its champion did not score.
+    drift : tuple of TaskDrift
+        Whether the champions are still right, in words where it matters.
     """
 
     config: Config
@@ -56,6 +59,12 @@ class ScoreResult:
     champions: dict[str, str]
     left_out: dict[str, str]
     tags: TagsReport
+    drift: tuple[TaskDrift, ...] = ()
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Sentences about champions that are not as right as they were, and about a base that has changed."""
+        return tuple(sentence for task in self.drift for sentence in task.sentences)
 
 
 def score(config: Config, narrator: Narrator | None = None) -> ScoreResult:
@@ -77,16 +86,34 @@ def score_base(base: OpenBase, narrator: Narrator) -> ScoreResult:
     with narrator.step("snapshot") as tell:
         request = snapshot_request(base, (base.as_of,), sample=False)
         (snapshot,) = write_snapshots(base.engine, plan, request, config.data_path("features"), tell)
+    with narrator.step("truth of past scores") as tell:
+        drift = watch_champions(
+            base, champions, snapshot, lambda cutoff: _matured_snapshot(base, plan, cutoff)
+        )
+        tell(drift_remark(drift))
     folder = config.data_path("scores", f"as_of={base.as_of.label}")
     job = scoring_job(base, plan, champions, RfmScorer().fit(_rfm_columns(snapshot / "features")))
     with narrator.step("scores") as tell, writing(folder) as temporary:
         counts = score_snapshot(snapshot / "features", job, temporary / SCORES, tell)
-        write_manifest(temporary, _manifest(base, plan, champions, counts))
+        write_manifest(temporary, _manifest(base, plan, champions, counts, drift))
     with narrator.step("tags"):
         tags_folder = config.data_path("tags", f"as_of={base.as_of.label}")
         tags = tag(base, snapshot, folder, tags_folder)
     labels = {task: model.label for task, model in champions.items()}
-    return ScoreResult(config, base.as_of, folder, tags_folder, counts, labels, left_out, tags)
+    return ScoreResult(config, base.as_of, folder, tags_folder, counts, labels, left_out, tags, drift)
+
+
+def _matured_snapshot(base: OpenBase, plan: FeaturePlan, cutoff: Cutoff) -> Path:
+    request = snapshot_request(base, (cutoff,), sample=True)
+    return write_snapshots(base.engine, plan, request, base.config.data_path("features"))[0]
+
+
+def drift_remark(drift: tuple[TaskDrift, ...]) -> str:
+    """Return the remark beside the step: how many alarms, or that all is as it was."""
+    alarms = sum(len(task.sentences) for task in drift)
+    if not drift or all(task.unavailable for task in drift):
+        return "nothing to look back on yet"
+    return f"{alarms} alarm{'s' if alarms != 1 else ''}" if alarms else "as right as when it was judged"
 
 
 def load_champions(base: OpenBase) -> tuple[FeaturePlan, dict[str, RegisteredModel], dict[str, str]]:
@@ -147,7 +174,11 @@ def _rfm_columns(folder: Path) -> pd.DataFrame:
 
 
 def _manifest(
-    base: OpenBase, plan: FeaturePlan, champions: dict[str, RegisteredModel], counts: ScoringResult
+    base: OpenBase,
+    plan: FeaturePlan,
+    champions: dict[str, RegisteredModel],
+    counts: ScoringResult,
+    drift: tuple[TaskDrift, ...],
 ) -> dict[str, object]:
     return {
         "as_of": base.as_of.label,
@@ -161,4 +192,5 @@ def _manifest(
         "rows_in": counts.rows_in,
         "rows_out": counts.rows_out,
         "left_out": counts.left_out,
+        "drift": {task.task: task.to_dict() for task in drift},
     }
