@@ -1,0 +1,117 @@
+"""What is measured. A case is one function, run in a process of its own; what it returns is shown beside its cost."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from segml.time_windows import Cutoff
+
+LAST = Cutoff.parse("2023-10-01")
+HORIZON = 90
+Facts = dict[str, Any]
+
+
+def features_segml(options: argparse.Namespace) -> Facts:
+    """All features at one cutoff, Parquet to Parquet, in four buckets."""
+    return _snapshots(options, options.customers, cutoffs=1)
+
+
+def features_segml_12(options: argparse.Namespace) -> Facts:
+    """All features at twelve cutoffs, 28 days apart, in four buckets."""
+    return _snapshots(options, options.customers, cutoffs=12)
+
+
+def features_segml_large(options: argparse.Namespace) -> Facts:
+    """All features at one cutoff, ten times the base, in ten buckets, in 1 GB for the engine."""
+    return _snapshots(options, 10 * options.customers, cutoffs=1, buckets=10, memory="1GB")
+
+
+def features_pandas(options: argparse.Namespace) -> Facts:
+    """The same features by pandas, Parquet to Parquet."""
+    from segml.engine.duckdb import DuckDBEngine
+    from segml.features.plan import make_plan
+    from segml.features.snapshot import register_tables
+
+    from .pandas_features import pandas_features
+
+    shop = _shop(options, options.customers)
+    with DuckDBEngine(memory="1GB", threads=options.threads) as engine:
+        register_tables(engine, shop)
+        plan = make_plan(engine, LAST)
+    frame = pandas_features(shop, plan, LAST)
+    with tempfile.TemporaryDirectory(dir=options.folder) as place:
+        frame.to_parquet(Path(place) / "features.parquet", compression="zstd")
+    return {"rows": len(frame), "columns": frame.shape[1]}
+
+
+def import_segml(options: argparse.Namespace) -> Facts:
+    """``import segml`` in a fresh interpreter."""
+    return _command("-c", "import segml")
+
+
+def segml_help(options: argparse.Namespace) -> Facts:
+    """``segml --help`` in a fresh interpreter."""
+    return _command("-m", "segml.cli", "--help")
+
+
+def python_alone(options: argparse.Namespace) -> Facts:
+    """A fresh interpreter that does nothing: what the two above can't go below."""
+    return _command("-c", "")
+
+
+def prepare(options: argparse.Namespace) -> Facts:
+    """Make the base that the other cases read; it is kept."""
+    from .shop import BenchShop, make_bench_shop
+
+    made = make_bench_shop(BenchShop(options.customers), options.folder)
+    if options.large:
+        make_bench_shop(BenchShop(10 * options.customers), options.folder)
+    return {"folder": made.name}
+
+
+CASES: dict[str, list[Callable[[argparse.Namespace], Facts]]] = {
+    "features": [features_segml, features_pandas],
+    "cutoffs": [features_segml, features_segml_12],
+    "large": [features_segml_large],
+    "start": [python_alone, import_segml, segml_help],
+}
+
+
+def _snapshots(
+    options: argparse.Namespace, customers: int, cutoffs: int, buckets: int = 4, memory: str = ""
+) -> Facts:
+    from segml.engine.duckdb import DuckDBEngine
+    from segml.features.plan import make_plan
+    from segml.features.snapshot import SnapshotRequest, register_tables, write_snapshots
+    from segml.tables.partition import read_manifest
+
+    at = tuple(LAST.plus_days(-28 * step) for step in reversed(range(cutoffs)))
+    spill = f"{options.spill_gb}GB"
+    with (
+        tempfile.TemporaryDirectory(dir=options.folder) as place,
+        DuckDBEngine(memory or options.memory, options.threads, spill) as engine,
+    ):
+        register_tables(engine, _shop(options, customers))
+        plan = make_plan(engine, at[0])
+        request = SnapshotRequest(at, buckets=buckets)
+        partitions = write_snapshots(engine, plan, request, Path(place))
+        manifests = [read_manifest(partition) or {} for partition in partitions]
+    return {"rows": sum(int(m["rows"]) for m in manifests), "columns": len(plan.names)}
+
+
+def _shop(options: argparse.Namespace, customers: int) -> Path:
+    from .shop import BenchShop, make_bench_shop
+
+    return make_bench_shop(BenchShop(customers), options.folder)
+
+
+def _command(*arguments: str) -> Facts:
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=dict(os.environ))
+    return {}
