@@ -139,7 +139,7 @@ def _named(export: ListExport, facts: dict[str, str]) -> ListExport:
         raise ConfigurationError(
             f"the audience name {export.audience!r} repeats the campaign's", "choose a neutral name, or none"
         )
-    neutral = content_sha256([facts.get("definition_hash", ""), export.definition_hash])[:8]
+    neutral = content_sha256([facts.get("definition_hash", ""), export.platform, export.channel])[:8]
     return export.model_copy(update={"audience": export.audience or f"audience {neutral}"})
 
 
