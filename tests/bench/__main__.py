@@ -24,7 +24,7 @@ def main() -> None:
         return
     options.folder.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(options.names)) or [name for name in CASES if name not in SLOW]
-    arguments = _passed_on(options) + (["--large"] if "large" in names else [])
+    arguments = _passed_on(options) + [f"--{name}" for name in ("large", "scoring") if name in names]
     if set(names) - {"start"}:
         with console.status("making the base (once)"):
             run_apart("prepare", arguments)
@@ -70,18 +70,20 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *CASES], metavar="name", help=", ".join(CASES))
     parser.add_argument("--customers", type=int, default=1_000_000, help="size of the base (10 lines each)")
+    parser.add_argument("--score-customers", type=int, default=1_000_000, help="customers to score")
     parser.add_argument("--memory", default="2GB", help="memory of segml's engine")
     parser.add_argument("--threads", type=int, default=2, help="threads of segml's engine")
     parser.add_argument("--spill-gb", type=int, default=20, help="temporary files of segml's engine")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each case; the fastest is shown")
     parser.add_argument("--folder", type=Path, default=Path("data/bench"), help="where the base is kept")
     parser.add_argument("--case", help=argparse.SUPPRESS)
-    parser.add_argument("--large", action="store_true", help=argparse.SUPPRESS)
+    for flag in ("--large", "--scoring"):
+        parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def _passed_on(options: argparse.Namespace) -> list[str]:
-    named = ("customers", "memory", "threads", "spill_gb", "folder")
+    named = ("customers", "memory", "threads", "spill_gb", "folder", "score_customers")
     return [f"--{name.replace('_', '-')}={getattr(options, name)}" for name in named]
 
 

@@ -51,6 +51,13 @@ def features_pandas(options: argparse.Namespace) -> Facts:
     return {"rows": len(frame), "columns": frame.shape[1]}
 
 
+def score_customers(options: argparse.Namespace) -> Facts:
+    """Probabilities for two horizons, percentiles, bands and three reasons a customer."""
+    from .scoring import prepare_scoring, score_base
+
+    return score_base(prepare_scoring(_shop(options, options.customers), options, LAST), options, LAST)
+
+
 def import_segml(options: argparse.Namespace) -> Facts:
     """``import segml`` in a fresh interpreter."""
     return _command("-c", "import segml")
@@ -73,6 +80,10 @@ def prepare(options: argparse.Namespace) -> Facts:
     made = make_bench_shop(BenchShop(options.customers), options.folder)
     if options.large:
         make_bench_shop(BenchShop(10 * options.customers), options.folder)
+    if options.scoring:
+        from .scoring import prepare_scoring
+
+        prepare_scoring(made, options, LAST)
     return {"folder": made.name}
 
 
@@ -80,6 +91,7 @@ CASES: dict[str, list[Callable[[argparse.Namespace], Facts]]] = {
     "features": [features_segml, features_pandas],
     "cutoffs": [features_segml, features_segml_12],
     "large": [features_segml_large],
+    "scoring": [score_customers],
     "start": [python_alone, import_segml, segml_help],
 }
 
