@@ -289,6 +289,12 @@ class Config(Settings):
         default="", description="the day scored; by default the first midnight after the last event"
     )
     seed: int = 0
+    language: Literal["en", "da", "sv"] = Field(
+        default="en", description="of segment names and of the sentences about them"
+    )
+    tags: tuple[str, ...] = Field(
+        default=(), description="files with tags of your own, such as configs/tags/*.yaml"
+    )
     engine: str = Field(
         default="duckdb",
         description="duckdb, or the path of an engine file such as configs/engine/spark.yaml",
@@ -323,6 +329,18 @@ class Config(Settings):
     def path(self, *parts: str) -> Path:
         """Return a path under the project folder."""
         return self.root.joinpath(*parts)
+
+    def tag_files(self) -> tuple[Path, ...]:
+        """Return the files of `tags`, sorted; a pattern that no file fits is a ConfigurationError."""
+        found: list[Path] = []
+        for pattern in self.tags:
+            files = sorted(self.root.glob(pattern))
+            if not files:
+                raise ConfigurationError(
+                    f"tags: no file fits {pattern!r}", "correct the path in the configuration"
+                )
+            found += [file for file in files if file not in found]
+        return tuple(found)
 
     def data_path(self, stage: str, *parts: str) -> Path:
         """Return `data/<stage>/<base>/...` under the project folder."""

@@ -63,7 +63,13 @@ def lists_of_base(base: OpenBase, narrator: Narrator) -> ListsResult:
     folder = config.data_path("lists")
     with narrator.step("lists") as tell:
         report = build_lists(
-            base.engine, campaigns, config.lists, base.as_of, run_id, folder, load_tags().values()
+            base.engine,
+            campaigns,
+            config.lists,
+            base.as_of,
+            run_id,
+            folder,
+            load_tags(config.tag_files()).values(),
         )
         tell(f"{sum(result.listed for result in report.campaigns):,} people on {len(report.campaigns)} lists")
     return ListsResult(config, base.as_of, folder, report)

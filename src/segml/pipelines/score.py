@@ -24,6 +24,9 @@ from segml.pipelines.train import TASKS, snapshot_request
 from segml.registry.registered import RegisteredModel
 from segml.registry.store import ModelStore
 from segml.scoring.batch import ScoringJob, ScoringResult, score_snapshot
+from segml.scoring.claims import tested_claims
+from segml.scoring.migration import migration_of_runs, write_migration
+from segml.scoring.tag_sources import previous_partition, register_tag_sources
 from segml.scoring.tag_table import TagsReport, write_tags
 from segml.scoring.tags import load_tags
 from segml.tables.partition import content_sha256, write_manifest, writing
@@ -161,12 +164,30 @@ def scoring_job(
 
 def tag(base: OpenBase, snapshot: Path, scores: Path, folder: Path) -> TagsReport:
     """Write the tag table of scored customers."""
-    config, engine = base.config, base.engine
+    config, engine, horizon = base.config, base.engine, base.config.horizons
+    catalogue = load_tags(
+        config.tag_files(), config.bands, horizon.clv, silent_days=config.models.active_within_days
+    )
+    claims = tested_claims(engine, catalogue, config.data_path("features"), base.as_of, horizon.churn)
     engine.register("features", snapshot / "features")
     engine.register("scores", scores / SCORES)
-    silent_days = config.models.active_within_days
-    catalogue = load_tags(bands=config.bands, silent_days=silent_days, clv_days=config.horizons.clv)
-    return write_tags(engine, catalogue, base.as_of, folder)
+    previous = previous_partition(config.data_path("tags"), base.as_of)
+    register_tag_sources(engine, base.as_of, previous)
+    report = write_tags(engine, catalogue, base.as_of, folder, claims=claims)
+    if previous is not None:
+        _write_migration(base, previous, folder)
+    return report
+
+
+def _write_migration(base: OpenBase, previous: Path, folder: Path) -> None:
+    """Write who moved where since the run before, when its scores are still there too."""
+    days = (previous.name, folder.name)
+    places = [base.config.data_path("scores", day, SCORES) for day in days]
+    there = (places[0], places[1]) if all(place.is_file() for place in places) else None
+    files = (previous / "tags.parquet", folder / "tags.parquet")
+    flows = migration_of_runs(base.engine, files, scores=there)
+    labels = (days[0].removeprefix("as_of="), days[1].removeprefix("as_of="))
+    write_migration(flows, base.config.data_path("migration", folder.name), labels)
 
 
 def _rfm_columns(folder: Path) -> pd.DataFrame:

@@ -31,7 +31,7 @@ _ORDERED_VALUES = {
     ACTIVITY_TAG: ("active", "slipping", "at_risk", "dormant"),
     TIER_TAG: ("vip", "high", "middle", "low"),
     "lifecycle.triad": ("frequent", "sporadic", "dormant", "prospect"),
-    "lifecycle.stage": ("prospect", "first_time", "repeat", "loyal", "slipping", "dormant"),
+    "lifecycle.stage": ("prospect", "first_time", "repeat", "loyal", "reactivated", "slipping", "dormant"),
 }
 
 

@@ -16,13 +16,22 @@ import pandas as pd
 from segml.engine import Engine
 from segml.engine.quantiles import quantile_sql
 from segml.errors import DataError
-from segml.scoring.tags import TagCatalogue, TagDefinition, filled, missing_columns, parameter_references
+from segml.evaluation.hazard import HazardComparison
+from segml.scoring.tag_sources import BEHIND
+from segml.scoring.tags import (
+    TagCatalogue,
+    TagDefinition,
+    filled,
+    missing_columns,
+    parameter_references,
+    without_tables,
+)
 from segml.tables.partition import content_sha256, write_manifest, writing
 from segml.time_windows import Cutoff
 
 TAG_COLUMNS = ("customer_id", "family", "tag", "value", "valid_from", "definition_hash", "model_version")
 _WIDE = "tags_wide"
-_JOINED = ("features", "scores", "customers")
+_JOINED = ("features", "scores", "customers", *BEHIND, "previous")
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,7 @@ def build_tags_sql(
     as_of: Cutoff,
     thresholds: Mapping[str, float | None],
     allow_special: bool = False,
+    claims: Mapping[str, HazardComparison] | None = None,
 ) -> TagQueries:
     """Write the queries of a tag table.
 
@@ -111,11 +121,13 @@ def build_tags_sql(
         From `learn_thresholds`.
     allow_special : bool
         Include definitions marked `special`.
+    claims : mapping of ``family.tag`` to HazardComparison, optional
+        What the tests of claims found (`segml.scoring.claims`); a claim that is not among them was not tested.
     """
     kept: list[tuple[TagDefinition, str]] = []
     unavailable: list[UnavailableTag] = []
     for definition in definitions:
-        reason = _why_not(definition, available, thresholds, allow_special)
+        reason = _why_not(definition, available, thresholds, allow_special, claims or {})
         if reason:
             unavailable.append(UnavailableTag(definition.family, definition.tag, reason))
         else:
@@ -139,6 +151,7 @@ def write_tags(
     as_of: Cutoff,
     folder: Path,
     allow_special: bool = False,
+    claims: Mapping[str, HazardComparison] | None = None,
 ) -> TagsReport:
     """Write ``tags.parquet`` and its manifest into `folder`, replacing what was there as a whole.
 
@@ -155,14 +168,14 @@ def write_tags(
     """
     available = available_columns(engine)
     thresholds = learn_thresholds(engine, catalogue, available)
-    queries = build_tags_sql(catalogue.definitions, available, as_of, thresholds, allow_special)
+    queries = build_tags_sql(catalogue.definitions, available, as_of, thresholds, allow_special, claims)
     if not queries.available:
         raise DataError("no tag is available: its tables or columns are missing", "run `segml score` first")
     engine.run(queries.wide, _WIDE)
     try:
         with writing(folder) as temporary:
             rows = engine.write(queries.long, temporary / "tags.parquet")
-            counts = _counts(engine, queries, thresholds)
+            counts = _counts(engine, queries, thresholds, claims or {})
             report = TagsReport(counts, thresholds, queries.unavailable)
             write_manifest(temporary, _manifest(report, rows, as_of))
     finally:
@@ -170,12 +183,21 @@ def write_tags(
     return report
 
 
-def _counts(engine: Engine, queries: TagQueries, thresholds: Mapping[str, float | None]) -> pd.DataFrame:
+def _counts(
+    engine: Engine,
+    queries: TagQueries,
+    thresholds: Mapping[str, float | None],
+    claims: Mapping[str, HazardComparison],
+) -> pd.DataFrame:
     counts = engine.fetch(
         f"select family, tag, value, definition_hash, count(*) as people from ({queries.long}) as tags"
         " group by family, tag, value, definition_hash order by family, tag, value",
     )
-    sentence = {(d.family, d.tag): filled(d.criterion, thresholds, readable=True) for d in queries.available}
+    sentence = {
+        (d.family, d.tag): filled(d.criterion, thresholds, readable=True)
+        + (f" Tested at an earlier day: {claims[d.name].sentence}." if d.claim else "")
+        for d in queries.available
+    }
     counts["criterion"] = [sentence[pair] for pair in zip(counts["family"], counts["tag"], strict=True)]
     return counts[["family", "tag", "value", "people", "criterion", "definition_hash"]]
 
@@ -198,14 +220,23 @@ def _why_not(
     available: Mapping[str, Collection[str]],
     thresholds: Mapping[str, float | None],
     allow_special: bool,
+    claims: Mapping[str, HazardComparison],
 ) -> str:
     if definition.special and not allow_special:
         return "special-category field or a proxy of one: opt in to use it"
     missing = missing_columns(definition.references, available)
     if missing:
-        return "missing: " + ", ".join(missing)
+        tables = sorted({column.partition(".")[0] for column in missing} - set(available))
+        behind = [BEHIND[table] for table in tables if table in BEHIND]
+        return "missing: " + ", ".join(missing) + (f" (no table {', '.join(behind)})" if behind else "")
     if definition.largest_of and not _family_columns(definition, available):
         return f"missing: no column {definition.largest_of}"
+    if definition.claim:
+        found = claims.get(definition.name)
+        if found is None:
+            return "its claim was not tested: no earlier snapshot with a closed window"
+        if not found.holds:
+            return f"its claim did not hold at an earlier day: {found.sentence}"
     unlearnt = [name for name in definition.parameters if thresholds.get(name) is None]
     return f"nobody to learn the threshold {', '.join(unlearnt)} from" if unlearnt else ""
 
@@ -226,6 +257,7 @@ def _value_sql(
         value = f"case {whens} else {_literal(definition.otherwise) if definition.otherwise else 'null'} end"
     if definition.among:
         value = f"case when {filled(definition.among, thresholds)} then {value} else null end"
+    value = without_tables(value, available)
     return f"nullif(trim(cast({value} as string)), '')"
 
 

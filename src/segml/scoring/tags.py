@@ -30,6 +30,8 @@ FAMILIES = (
     "needs",
     "lifecycle",
 )
+FIRST_TIME_EMPTY = ("previous",)
+"""Tables that a first run does not have; conditions on them are then unknown, and the tag is there all the same."""
 SHIPPED = Path(__file__).with_name("tags.yaml")
 _REFERENCE = re.compile(r"\b([a-z_][a-z0-9_]*)\.([a-z_][a-z0-9_]*)\b")
 _PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
@@ -44,6 +46,13 @@ class TagCase(Settings):
 
     value: str = Field(min_length=1)
     when: str = Field(min_length=1)
+
+
+class TagClaim(Settings):
+    """What a tag claims: people with `value` leave more often than those with `against`. Tested, or not given."""
+
+    value: str
+    against: str
 
 
 class TagDefinition(Settings):
@@ -63,6 +72,9 @@ class TagDefinition(Settings):
     largest_of: str = Field(default="", description="columns such as features.affinity_*; the value is the *")
     at_least: float = Field(default=0.0, description="with largest_of: the least share that counts")
     special: bool = False
+    claim: TagClaim | None = Field(
+        default=None, description="tested on an earlier day; not given when it fails"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> TagDefinition:
@@ -71,6 +83,8 @@ class TagDefinition(Settings):
             raise ValueError(
                 f"tag {self.tag!r} needs exactly one of cases, expression, largest_of; has {given}"
             )
+        if self.claim and not {self.claim.value, self.claim.against} <= set(self.values):
+            raise ValueError(f"tag {self.tag!r} claims something of values it does not have")
         if self.family not in FAMILIES:
             raise ValueError(
                 f"tag {self.tag!r}: unknown family {self.family!r}{did_you_mean(self.family, FAMILIES)}"
@@ -210,7 +224,9 @@ def find_mistakes(catalogue: TagCatalogue, available: Mapping[str, Collection[st
             for name in definition.parameters
             if name not in known
         ]
-        if definition.largest_of and not re.fullmatch(r"(features|scores)\.[a-z_]+\*", definition.largest_of):
+        if definition.largest_of and not re.fullmatch(
+            r"(features|scores|answers)\.[a-z_]+\*", definition.largest_of
+        ):
             found.append(
                 f"{definition.name}: largest_of reads features.prefix_*, got {definition.largest_of!r}"
             )
@@ -252,7 +268,11 @@ def missing_columns(
 ) -> list[str]:
     """Return the ``table.column`` names that are not there."""
     there = {table: set(columns) for table, columns in available.items()}
-    return [f"{table}.{column}" for table, column in references if column not in there.get(table, ())]
+    return [
+        f"{table}.{column}"
+        for table, column in references
+        if column not in there.get(table, ()) and not (table in FIRST_TIME_EMPTY and table not in there)
+    ]
 
 
 def parameter_references(parameter: TagParameter) -> tuple[tuple[str, str], ...]:
@@ -278,3 +298,21 @@ def filled(text: str, thresholds: Mapping[str, float | None], readable: bool = F
         return "cast(null as double)" if value is None else f"cast({value!r} as double)"
 
     return _PARAMETER.sub(number, text)
+
+
+def without_tables(text: str, available: Collection[str]) -> str:
+    """Return `text` with the columns of tables that a first run does not have as unknown values.
+
+    Examples
+    --------
+    >>> without_tables("previous.stage = 'dormant'", ["features"])
+    "null = 'dormant'"
+    """
+    return _REFERENCE.sub(
+        lambda found: (
+            "null"
+            if found.group(1) in FIRST_TIME_EMPTY and found.group(1) not in available
+            else found.group(0)
+        ),
+        text,
+    )

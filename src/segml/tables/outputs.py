@@ -1,4 +1,4 @@
-"""Columns of the tables that segml itself writes: features at a cutoff, and scores.
+"""Columns of the tables that segml itself writes: features at a cutoff, scores, and what tags read beside them.
 
 Tags and campaigns are written against these names by people, in YAML. A name that is known but not there today (its
 model was refused, its table is missing) makes the tag or campaign unavailable; a name nobody knows is a mistake.
@@ -38,7 +38,7 @@ SCORE_COLUMNS: tuple[str, ...] = (
     *(
         f"segment_{kind}_{part}"
         for kind in ("behavioural", "mixture", "interest")
-        for part in ("id", "name", "membership")
+        for part in ("id", "name", "membership", "outlier")
     ),
     *(
         f"reason_{place}{part}"
@@ -53,11 +53,20 @@ _PATTERNS = {
         r"|(orders|spend)_trend_\d+d|response_rate_\d+d"
     ),
     "scores": re.compile(r"clv_\d+d(_low|_high)?|[a-z0-9_]+_model_version"),
+    "answers": re.compile(r"[a-z][a-z0-9_]*"),
 }
+WEB_COLUMNS = (
+    *(f"days_since_{what}" for what in ("visit", "search", "browse", "cart", "checkout", "any")),
+    *("cart_open_days", "last_category"),
+)
 KNOWN_COLUMNS: dict[str, tuple[str, ...]] = {
     "features": FEATURE_COLUMNS,
     "scores": SCORE_COLUMNS,
     "customers": tuple(column.name for column in CUSTOMERS.columns if not column.personal),
+    "web": WEB_COLUMNS,
+    "support": ("open_complaints", "complaints_365d", "praises_365d"),
+    "answers": (),
+    "previous": ("stage", "activity", "predicted_tier", "segment", "days_ago"),
 }
 
 
