@@ -21,6 +21,7 @@ from segml.features.facts import build_facts, drop_facts
 from segml.features.labels import closed_horizons, future_sql, label_columns, label_names
 from segml.features.plan import FeaturePlan
 from segml.tables.catalog import TABLES
+from segml.tables.consent import objectors_sql
 from segml.tables.partition import read_manifest, write_manifest, writing
 from segml.time_windows import Cutoff
 
@@ -46,6 +47,9 @@ class SnapshotRequest:
         Share of customers, picked by key, in (0, 1].
     inputs : dict of str to str
         Hashes of what the snapshots are made from; equal hashes mean an existing partition is kept.
+    objections_until : Cutoff, optional
+        People who objected to profiling before it are in no snapshot, also of earlier cutoffs; by default the
+        cutoff's own day.
     """
 
     cutoffs: tuple[Cutoff, ...]
@@ -54,6 +58,7 @@ class SnapshotRequest:
     buckets: int = 1
     sample_share: float = 1.0
     inputs: tuple[tuple[str, str], ...] = ()
+    objections_until: Cutoff | None = None
 
 
 def register_tables(engine: Engine, folder: Path) -> list[str]:
@@ -91,18 +96,28 @@ def labels_sql(engine: Engine, cutoff: Cutoff, horizons: Sequence[int], known: s
     )
 
 
-def known_sql(engine: Engine, cutoff: Cutoff, people: str = "") -> str:
-    """Customers known at the cutoff: with their first order before it, or with a joining date before it."""
+def known_sql(
+    engine: Engine, cutoff: Cutoff, people: str = "", objections_until: Cutoff | None = None
+) -> str:
+    """Customers known at the cutoff: with their first order before it, or with a joining date before it.
+
+    Whoever has objected to profiling is not among them.
+    """
     buyers = f"select customer_key from {ORDERS} where order_no = 1 and ordered_at < {cutoff.seconds}"
     known = ["buyers.customer_key is not null"]
     if "joined_at" in engine.columns("customers"):
         known.append(f"joined_at < {cutoff.seconds}")
     customers = f"(select * from customers where {people}) customers" if people else "customers"
-    return (
+    sql = (
         f"select customers.customer_key, customers.customer_id from {customers}"
         f" left join ({buyers}) buyers on buyers.customer_key = customers.customer_key"
-        f" where ({' or '.join(known)})"
     )
+    conditions = [f"({' or '.join(known)})"]
+    if engine.exists("consents"):
+        objectors = objectors_sql(objections_until or cutoff)
+        sql += f" left join ({objectors}) objectors on objectors.customer_key = customers.customer_key"
+        conditions.append("objectors.customer_key is null")
+    return f"{sql} where {' and '.join(conditions)}"
 
 
 def require_history(engine: Engine, cutoff: Cutoff) -> None:
@@ -161,7 +176,7 @@ def _write_buckets(
         people = people_sql(bucket, request.buckets, request.sample_share)
         build_facts(engine, plan, list(places), people)
         for cutoff, place in places.items():
-            known = known_sql(engine, cutoff, people)
+            known = known_sql(engine, cutoff, people, request.objections_until)
             part = f"part-{bucket:05d}.parquet"
             rows[cutoff] += engine.write(snapshot_sql(plan, cutoff, known, people), place / "features" / part)
             horizons = closed_horizons(cutoff, request.horizons, request.observed_until)
@@ -249,6 +264,7 @@ def _manifest(plan: FeaturePlan, request: SnapshotRequest, cutoff: Cutoff) -> di
         "horizons": closed_horizons(cutoff, request.horizons, request.observed_until),
         "buckets": request.buckets,
         "sample_share": request.sample_share,
+        "objections_until": (request.objections_until or cutoff).label,
         "inputs": dict(request.inputs),
     }
 

@@ -29,6 +29,7 @@ from segml.scoring.migration import migration_of_runs, write_migration
 from segml.scoring.tag_sources import previous_partition, register_tag_sources
 from segml.scoring.tag_table import TagsReport, write_tags
 from segml.scoring.tags import load_tags
+from segml.tables.consent import objectors_sql
 from segml.tables.partition import content_sha256, write_manifest, writing
 from segml.time_windows import Cutoff
 
@@ -98,6 +99,8 @@ def score_base(base: OpenBase, narrator: Narrator) -> ScoreResult:
     job = scoring_job(base, plan, champions, RfmScorer().fit(_rfm_columns(snapshot / "features")))
     with narrator.step("scores") as tell, writing(folder) as temporary:
         counts = score_snapshot(snapshot / "features", job, temporary / SCORES, tell)
+        objected = count_objectors(base)
+        counts.add(objected, 0, {"objected to profiling": objected} if objected else {})
         write_manifest(temporary, _manifest(base, plan, champions, counts, drift))
     with narrator.step("tags"):
         tags_folder = config.data_path("tags", f"as_of={base.as_of.label}")
@@ -117,6 +120,15 @@ def drift_remark(drift: tuple[TaskDrift, ...]) -> str:
     if not drift or all(task.unavailable for task in drift):
         return "nothing to look back on yet"
     return f"{alarms} alarm{'s' if alarms != 1 else ''}" if alarms else "as right as when it was judged"
+
+
+def count_objectors(base: OpenBase) -> int:
+    """Return how many customers are in no snapshot because they objected to profiling."""
+    if not base.engine.exists("consents"):
+        return 0
+    objectors = objectors_sql(base.as_of)
+    joined = f"select count(*) from customers join ({objectors}) o on o.customer_key = customers.customer_key"
+    return int(base.engine.value(joined))
 
 
 def load_champions(base: OpenBase) -> tuple[FeaturePlan, dict[str, RegisteredModel], dict[str, str]]:

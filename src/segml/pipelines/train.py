@@ -186,6 +186,7 @@ def snapshot_request(base: OpenBase, cutoffs: tuple[Cutoff, ...], sample: bool) 
         buckets=config.features.buckets,
         sample_share=min(1.0, config.models.training_customers / max(people, 1)) if sample else 1.0,
         inputs=(("validated", base.data_hash),),
+        objections_until=base.as_of,
     )
 
 
