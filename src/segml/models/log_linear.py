@@ -44,8 +44,8 @@ class LogLogistic:
         self.columns = list(columns)
         self.ridge = ridge
 
-    def fit(self, X: FloatArray, y: FloatArray) -> LogLogistic:
-        """Maximise the penalised likelihood by Newton steps; `y` is 0 or 1, shape (n,)."""
+    def fit(self, X: FloatArray, y: FloatArray, weight: FloatArray | None = None) -> LogLogistic:
+        """Maximise the penalised likelihood by Newton steps; `y` is 0 or 1, `weight` (default 1) of shape (n,)."""
         logs = signed_log(X[:, self.columns])
         known = ~np.isnan(logs)
         counts = np.maximum(known.sum(axis=0), 1)
@@ -55,7 +55,7 @@ class LogLogistic:
         self.flagged_ = np.flatnonzero(~known.all(axis=0))
         design = self._design(X)
         self.design_mean_ = design.mean(axis=0)
-        self.coef_, self.intercept_ = _ridge_logistic(design, y, self.ridge)
+        self.coef_, self.intercept_ = _ridge_logistic(design, y, self.ridge, weight)
         return self
 
     def _design(self, X: FloatArray) -> FloatArray:
@@ -64,8 +64,15 @@ class LogLogistic:
         return np.hstack([np.where(missing, 0.0, z), missing[:, self.flagged_].astype(float)])
 
     def log_odds(self, X: FloatArray) -> FloatArray:
-        """Log-odds of class 1, shape (n,)."""
-        return np.asarray(self._design(X) @ self.coef_ + self.intercept_)
+        """Log-odds of class 1, shape (n,).
+
+        Column by column rather than by a matrix product, whose last bit depends on how many rows there are: a customer
+        scored alone gets the score they have in the base.
+        """
+        total = np.full(len(X), self.intercept_)
+        for column, weight in zip(self._design(X).T, self.coef_.tolist(), strict=True):
+            total += column * weight
+        return total
 
     def contributions(self, X: FloatArray, width: int) -> FloatArray:
         """Additive parts against the training mean, shape (n, width + 1), base value last."""
@@ -101,22 +108,23 @@ def matching_columns(names: Sequence[str], patterns: Sequence[str]) -> list[int]
 
 
 def _ridge_logistic(
-    design: FloatArray, y: FloatArray, ridge: float, steps: int = 60
+    design: FloatArray, y: FloatArray, ridge: float, weight: FloatArray | None = None, steps: int = 60
 ) -> tuple[FloatArray, float]:
     """Newton with step halving; the intercept is not penalised."""
+    w = np.ones(len(y)) if weight is None else weight
     full = np.column_stack([np.ones(len(y)), design])
     penalty = np.r_[1e-9, np.full(design.shape[1], max(ridge, 1e-9))]
     theta = np.zeros(full.shape[1])
 
     def loss(candidate: FloatArray) -> float:
         z = full @ candidate
-        return float(np.logaddexp(0.0, z).sum() - y @ z + 0.5 * (penalty * candidate) @ candidate)
+        return float(w @ np.logaddexp(0.0, z) - (w * y) @ z + 0.5 * (penalty * candidate) @ candidate)
 
     current = loss(theta)
     for _ in range(steps):
         p = expit(full @ theta)
-        gradient = full.T @ (y - p) - penalty * theta
-        step = np.linalg.solve((full * (p * (1 - p))[:, None]).T @ full + np.diag(penalty), gradient)
+        gradient = full.T @ (w * (y - p)) - penalty * theta
+        step = np.linalg.solve((full * (w * p * (1 - p))[:, None]).T @ full + np.diag(penalty), gradient)
         size = 1.0
         while size > 1e-6 and loss(theta + size * step) > current:
             size /= 2
