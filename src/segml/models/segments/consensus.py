@@ -133,7 +133,7 @@ def _starts(rows: AnsweredRows, k: int, weights: np.ndarray, generator: np.rando
     centres = np.zeros((runs, k, rows.filled.shape[1]), dtype=rows.filled.dtype)
     chance, nearest = weights, np.full((runs, n), np.inf)
     for j in range(k):
-        reached: np.ndarray = np.cumsum(chance, axis=1, dtype=float)
+        reached = chance.astype(float).cumsum(axis=1)
         reached /= reached[:, -1:]
         drawn = (reached < generator.random(runs)[:, None]).sum(axis=1).clip(0, n - 1)
         centres[:, j] = rows.filled[drawn]

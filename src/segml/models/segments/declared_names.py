@@ -25,6 +25,9 @@ from segml.models.segments.response_style import Questionnaire
 
 PREFIX = "D"
 STYLE_COLUMNS = ("style_mean", "style_spread", "extreme_share", "answered_share")
+SECOND_FROM = 0.5
+"""A trait less than half as strong as the strongest is not named, unless names would be shared."""
+
 _SHOWN = (
     "segment",
     "size",
@@ -129,7 +132,9 @@ def _phrase(rows: pd.DataFrame, n_words: int, spoken: set[str], main_factor: Map
         if feature in spoken
     ]
     strength = dict(zip(known["feature"], known["effect"].abs(), strict=True))
-    traits = sorted(traits, key=lambda words: (-strength[words.split(" ", 1)[1]], words))[:n_words]
+    traits = sorted(traits, key=lambda words: (-strength[words.split(" ", 1)[1]], words))
+    least = SECOND_FROM * max(strength.values(), default=0.0)
+    traits = [words for words in traits if n_words > 2 or strength[words.split(" ", 1)[1]] >= least][:n_words]
     liked = [f for f in more if f not in spoken][:n_words]
     disliked = [f for f in less if f not in spoken][: n_words - 1]
     over = " and ".join(liked)
