@@ -91,7 +91,8 @@ def test_r22_a_retrained_task_keeps_ids_and_names_and_survives_json(task):
     first = SegmentTask(task, segmenter_of(task)).fit(shop(1))
     scores = first.score(shop(1))
     stem = f"segment_{task}"
-    assert list(scores.columns) == [f"{stem}_id", f"{stem}_name", f"{stem}_membership"]
+    told = ["id", "name", "membership"] + ([] if task == "interest" else ["outlier"])
+    assert list(scores.columns) == [f"{stem}_{what}" for what in told]
     assert scores.loc["prospect", f"{stem}_id"] == "unknown"
     assert np.isnan(scores.loc["prospect", f"{stem}_membership"])
     assert scores[f"{stem}_membership"].drop("prospect").dropna().between(0, 1).all()

@@ -46,6 +46,9 @@ class SegmentIdentity:
         return asdict(self)
 
 
+_PLAIN = ("births", "deaths", "splits", "merges", "n_common")
+
+
 @dataclass(frozen=True)
 class SegmentMatch:
     """Who became whom.
@@ -77,8 +80,43 @@ class SegmentMatch:
     def to_dict(self) -> dict[str, Any]:
         """Plain Python for a report; the mapping as pairs, because labels are not strings."""
         pairs = [[label, identity, self.overlap[label]] for label, identity in self.mapping.items()]
-        rest = {name: getattr(self, name) for name in ("births", "deaths", "splits", "merges", "n_common")}
-        return {"mapping": pairs, **rest}
+        return {"mapping": pairs, **{name: getattr(self, name) for name in _PLAIN}}
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> SegmentMatch:
+        """Rebuild from `to_dict`."""
+        return cls(
+            {label: identity for label, identity, _ in stored["mapping"]},
+            {label: overlap for label, _, overlap in stored["mapping"]},
+            **{name: stored[name] for name in _PLAIN},
+        )
+
+    def sentences(self, names: dict[str, str]) -> list[str]:
+        """What happened to the segments since the champion, in words; empty when nothing did.
+
+        Parameters
+        ----------
+        names : dict of segment id to name
+            Ids without a name are spoken of by their id.
+
+        Examples
+        --------
+        >>> match = SegmentMatch({0: "B2"}, {0: 0.0}, ["B2"], ["B1"], {}, {}, 9)
+        >>> match.sentences({"B2": "new shoppers"})
+        ['new since the champion: B2 new shoppers', 'gone since the champion: B1']
+        """
+
+        def spoken(ids: list[str]) -> str:
+            return ", ".join(f"{i} {names[i]}" if i in names else i for i in ids)
+
+        told = [
+            f"{word} since the champion: {spoken(ids)}"
+            for word, ids in (("new", self.births), ("gone", self.deaths))
+            if ids
+        ]
+        told += [f"{spoken([old])} has split into {spoken(new)}" for old, new in self.splits.items()]
+        told += [f"{spoken(old)} have merged into {spoken([new])}" for new, old in self.merges.items()]
+        return told
 
 
 def match_segments(

@@ -13,6 +13,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import skew
 
+from segml.models.segments.languages import (
+    SENTENCES,
+    Language,
+    checked_language,
+    joined,
+    number_text,
+    percent_text,
+    translated,
+)
 from segml.models.segments.preparation import SKEW_LIMIT, FeatureError, signed_log
 from segml.models.segments.segment_names import SPOKEN_WORDS, words_for
 
@@ -106,7 +115,7 @@ def profile_segments(
     return pd.concat(rows, ignore_index=True)
 
 
-def name_segments(profile: pd.DataFrame) -> dict[Hashable, str]:
+def name_segments(profile: pd.DataFrame, language: str = "en") -> dict[Hashable, str]:
     """Give each segment a name of its own from what it over- and under-indexes on.
 
     Two words at first; where two segments would share a name, both get the next strongest word, and in the end a
@@ -116,51 +125,120 @@ def name_segments(profile: pd.DataFrame) -> dict[Hashable, str]:
     ----------
     profile : DataFrame
         From `profile_segments`.
+    language : {"en", "da", "sv"}
 
     Examples
     --------
     >>> base = pd.DataFrame({"orders_total": [1.0] * 20 + [9.0] * 20, "recency_days": [200.0] * 20 + [5.0] * 20})
-    >>> name_segments(profile_segments(base, np.array([0] * 20 + [1] * 20)))
+    >>> profile = profile_segments(base, np.array([0] * 20 + [1] * 20))
+    >>> name_segments(profile)
     {0: 'one-time buyers, silent long', 1: 'frequent shoppers, here recently'}
+    >>> name_segments(profile, "da")[0]
+    'engangskøbere, længe tavse'
     """
+    tongue = checked_language(language)
     order: list[Hashable] = profile["segment"].unique().tolist()
     groups = {segment: profile[profile["segment"] == segment] for segment in order}
     spoken = {segment: _spoken_axes(rows) for segment, rows in groups.items()}
     nouns = {segment: _noun(rows) for segment, rows in groups.items()}
-    names = {segment: _phrase(spoken[segment][:2], nouns[segment]) for segment in groups}
+    names = {segment: _phrase(spoken[segment][:2], nouns[segment], tongue) for segment in groups}
     for n_words in (3, 4):
         for segment in _sharing(names):
-            names[segment] = _phrase(spoken[segment][:n_words], nouns[segment])
+            names[segment] = _phrase(spoken[segment][:n_words], nouns[segment], tongue)
     for name in {names[segment] for segment in _sharing(names)}:
         for number, segment in enumerate([s for s in names if names[s] == name], start=1):
             names[segment] = f"{name} ({number})"
     return names
 
 
-def describe_segment(profile: pd.DataFrame, segment: Hashable, name: str | None = None) -> str:
+def describe_segment(
+    profile: pd.DataFrame, segment: Hashable, name: str | None = None, language: str = "en"
+) -> str:
     """One sentence: size, spend, and the three strongest differences with their medians.
 
     Examples
     --------
     >>> base = pd.DataFrame({"orders_total": [1.0] * 20 + [9.0] * 20})
-    >>> describe_segment(profile_segments(base, np.array([0] * 20 + [1] * 20)), 1, "frequent shoppers")
+    >>> profile = profile_segments(base, np.array([0] * 20 + [1] * 20))
+    >>> describe_segment(profile, 1, "frequent shoppers")
     'frequent shoppers: 20 customers (50% of the base); orders total higher than the others (median 9, base 5).'
+    >>> describe_segment(profile, 1, "hyppige kunder", "da").replace("\u00a0", " ")
+    'hyppige kunder: 20 kunder (50 % af basen); ordrer i alt højere end hos de øvrige (median 9, hele basen 5).'
     """
+    tongue = checked_language(language)
+    form = SENTENCES[tongue]
     rows = profile[profile["segment"] == segment]
     title = name or f"segment {segment}"
     if rows.empty:
         raise FeatureError(f"the profile has no segment {segment!r}", next_step="use one of its own labels")
     first = rows.iloc[0]
     if first["suppressed"]:
-        return f"{title}: fewer than {MIN_GROUP} customers, not described."
-    spend = "" if np.isnan(first["spend_share"]) else f" with {first['spend_share']:.0%} of spend"
-    clear = _clear_differences(rows)
+        return form["small"].format(title=title, minimum=MIN_GROUP)
+    spend = ""
+    if not np.isnan(first["spend_share"]):
+        spend = form["spend"].format(share=percent_text(first["spend_share"], tongue))
+    clear = clear_differences(rows)
     told = clear[~clear["feature"].map(lambda feature: words_for(feature).axis).duplicated()].head(3)
-    differences = "; ".join(_difference_in_words(row) for _, row in told.iterrows())
-    return (
-        f"{title}: {first['size']:,.0f} customers ({first['share']:.0%} of the base){spend}; "
-        f"{differences or 'nothing sets it apart from the others'}."
+    differences = "; ".join(_difference_in_words(row, tongue) for _, row in told.iterrows())
+    return form["described"].format(
+        title=title,
+        size=number_text(first["size"], tongue),
+        share=percent_text(first["share"], tongue),
+        spend=spend,
+        differences=differences or translated("nothing sets it apart from the others", tongue),
     )
+
+
+def axis_directions(rows: pd.DataFrame) -> dict[str, int]:
+    """Axis of `segment_names` -> +1 (high) or -1 (low), for the clear differences of one segment.
+
+    Examples
+    --------
+    >>> base = pd.DataFrame({"recency_days": [1.0, 2.0] * 20 + [90.0, 99.0] * 20})
+    >>> profile = profile_segments(base, np.array([0] * 40 + [1] * 40))
+    >>> axis_directions(profile[profile["segment"] == 1])
+    {'recency': 1}
+    """
+    signs: dict[str, int] = {}
+    for feature, effect in clear_differences(rows)[["feature", "effect"]].itertuples(index=False):
+        signs.setdefault(words_for(feature).axis, 1 if effect > 0 else -1)
+    return signs
+
+
+def typical_customers(
+    features: pd.DataFrame, labels: np.ndarray | pd.Series, distances: np.ndarray, n_each: int = 3
+) -> pd.DataFrame:
+    """The customers nearest to the centre of each segment: who the segment is, in flesh and blood.
+
+    Parameters
+    ----------
+    features : DataFrame, index customer_id
+    labels : array or Series
+        Label of each row, also the column of `distances`; negative labels are left out.
+    distances : array, shape (n, n_segments)
+        `transform` of the segmenter.
+    n_each : int
+
+    Returns
+    -------
+    DataFrame
+        `segment, customer_id, distance` and the features; nearest first, ties by customer id. Segments under 10
+        customers are left out.
+
+    Examples
+    --------
+    >>> base = pd.DataFrame({"spend_total": np.arange(20.0)}, index=[f"c{i:02d}" for i in range(20)])
+    >>> distances = np.abs(base.to_numpy() - 9.0)
+    >>> typical_customers(base, np.zeros(20, dtype=int), distances, 2)["customer_id"].tolist()
+    ['c09', 'c08']
+    """
+    own = _aligned(labels, features).astype(int)
+    nearest = distances[np.arange(len(own)), np.maximum(own, 0)]
+    frame = features.assign(segment=own, distance=nearest).rename_axis("customer_id").reset_index()
+    sizes = frame.groupby("segment")["customer_id"].transform("size")
+    frame = frame[(frame["segment"] >= 0) & (sizes >= MIN_GROUP)]
+    frame = frame.sort_values(["segment", "distance", "customer_id"]).groupby("segment").head(n_each)
+    return frame[["segment", "customer_id", "distance", *features.columns]].reset_index(drop=True)
 
 
 def _aligned(labels: np.ndarray | pd.Series, features: pd.DataFrame) -> np.ndarray:
@@ -230,7 +308,7 @@ def _largest_first(labels: np.ndarray) -> list[Hashable]:
     ]
 
 
-def _clear_differences(rows: pd.DataFrame) -> pd.DataFrame:
+def clear_differences(rows: pd.DataFrame) -> pd.DataFrame:
     """Differences large enough to name, with intervals that exclude zero, strongest first."""
     clear = (rows["effect"].abs() >= NAMED_FROM) & (rows["effect_low"] * rows["effect_high"] > 0)
     return rows[clear].sort_values("effect", key=np.abs, ascending=False, kind="stable")
@@ -239,8 +317,8 @@ def _clear_differences(rows: pd.DataFrame) -> pd.DataFrame:
 def _spoken_axes(rows: pd.DataFrame) -> list[tuple[str, str]]:
     """(word, place) of the strongest differences, one for each axis, strongest first."""
     spoken: dict[str, tuple[str, str]] = {}
-    one_timers = _buys_once(rows)
-    clear = _clear_differences(rows)
+    one_timers = buys_once(rows)
+    clear = clear_differences(rows)
     weight = np.where([words_for(name).axis in CORE_AXES for name in clear["feature"]], CORE_WEIGHT, 1.0)
     clear = clear.iloc[np.argsort(-clear["effect"].abs().to_numpy() * weight, kind="stable")]
     for feature, effect in clear[["feature", "effect"]].itertuples(index=False):
@@ -251,7 +329,8 @@ def _spoken_axes(rows: pd.DataFrame) -> list[tuple[str, str]]:
     return list(spoken.values())
 
 
-def _buys_once(rows: pd.DataFrame) -> bool:
+def buys_once(rows: pd.DataFrame) -> bool:
+    """Whether the typical customer of one segment has bought once."""
     counts = rows.loc[rows["feature"].isin(ORDER_COUNTS), "median"]
     return bool(len(counts)) and bool((counts <= 1).any())
 
@@ -259,15 +338,18 @@ def _buys_once(rows: pd.DataFrame) -> bool:
 def _noun(rows: pd.DataFrame) -> str:
     if rows["suppressed"].all():
         return "a small group"
-    return "one-time buyers" if _buys_once(rows) else "shoppers"
+    return "one-time buyers" if buys_once(rows) else "shoppers"
 
 
-def _phrase(words: list[tuple[str, str]], noun: str) -> str:
-    before = sorted((word for word, place in words if place == "before"), key=_english_order)
-    after = [word for word, place in words if place == "after"]
+def _phrase(words: list[tuple[str, str]], noun: str, language: Language) -> str:
     if not words and noun == "shoppers":
-        return "typical shoppers"
-    return ", ".join([" ".join([*before, noun]), *after])
+        return translated("typical shoppers", language)
+    before = sorted((word for word, place in words if place == "before"), key=_english_order)
+    before_noun = [translated(word, language) for word in before]
+    # The first halves of compounds stand next to the noun.
+    before_noun.sort(key=lambda word: word.endswith("-"))
+    after = [translated(word, language) for word, place in words if place == "after"]
+    return ", ".join([joined([*before_noun, translated(noun, language)]), *after])
 
 
 def _english_order(word: str) -> int:
@@ -286,11 +368,11 @@ def _sharing(names: dict[Hashable, str]) -> list[Hashable]:
     return [segment for segment, name in names.items() if taken.count(name) > 1]
 
 
-def _difference_in_words(row: pd.Series) -> str:
-    direction = "higher" if row["effect"] > 0 else "lower"
-    spoken = str(row["feature"]).replace("_", " ")
-    return f"{spoken} {direction} than the others (median {_short(row['median'])}, base {_short(row['base_median'])})"
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def _difference_in_words(row: pd.Series, language: Language) -> str:
+    direction = "higher than the others" if row["effect"] > 0 else "lower than the others"
+    return SENTENCES[language]["difference"].format(
+        feature=translated(str(row["feature"]).replace("_", " "), language),
+        direction=translated(direction, language),
+        median=number_text(row["median"], language),
+        base=number_text(row["base_median"], language),
+    )

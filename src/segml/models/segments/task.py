@@ -17,6 +17,7 @@ from segml.models.segments.identity import (
     match_segments,
 )
 from segml.models.segments.interests import InterestSegmenter
+from segml.models.segments.languages import Language, checked_language, translated
 from segml.models.segments.preparation import FeatureError
 from segml.models.segments.profiles import name_segments, profile_segments
 
@@ -43,6 +44,8 @@ class SegmentTask:
         One a label, in label order; `fit` makes them.
     retired_ids : list of str
         Ids of segments that died; never given again.
+    language : {"en", "da", "sv"}
+        Of the names. A segment that goes on keeps its name, unless the champion spoke another language.
 
     Attributes
     ----------
@@ -68,6 +71,7 @@ class SegmentTask:
         segmenter: Segmenter,
         identities: list[SegmentIdentity] | None = None,
         retired_ids: list[str] | None = None,
+        language: Language = "en",
     ) -> None:
         if task not in ID_PREFIX:
             raise FeatureError(f"there is no segment task {task!r}", next_step=f"use {', '.join(ID_PREFIX)}")
@@ -75,6 +79,7 @@ class SegmentTask:
         self.segmenter = segmenter
         self.identities = identities or []
         self.retired_ids = retired_ids or []
+        self.language = checked_language(language)
         self.match_: SegmentMatch | None = None
 
     @property
@@ -102,6 +107,7 @@ class SegmentTask:
             return self
         old = previous.score(known)[f"segment_{previous.task}_id"]
         inherited = {identity.id: identity.name for identity in previous.identities}
+        kept_names = inherited if previous.language == self.language else {}
         taken = [*inherited, *previous.retired_ids]
         # "Everyone" is not a segment that could go on as a part of the base, nor the other way round.
         threshold = MATCH_FROM if len(names) > 1 and len(inherited) > 1 else NEVER
@@ -109,8 +115,8 @@ class SegmentTask:
         found = [self.match_.mapping.get(label) for label in range(len(names))]
         spare = iter(first_ids(1_000, f"{ID_PREFIX[self.task]}x"))  # labels nobody of the fitted base has
         chosen = [identity or next(spare) for identity in found]
-        own = _distinct_from(names, [inherited[i] for i in chosen if i in inherited])
-        self.identities = [SegmentIdentity(i, inherited.get(i, own[n])) for n, i in enumerate(chosen)]
+        own = _distinct_from(names, [kept_names[i] for i in chosen if i in kept_names], self.language)
+        self.identities = [SegmentIdentity(i, kept_names.get(i, own[n])) for n, i in enumerate(chosen)]
         self.retired_ids = sorted({i for i in taken if i not in chosen})
         return self
 
@@ -121,7 +127,8 @@ class SegmentTask:
         -------
         DataFrame, same index
             `segment_<task>_id` and `segment_<task>_name` ("unknown" for customers who never bought, or with too
-            little evidence of an interest) and `segment_<task>_membership` in (0, 1], NaN for those.
+            little evidence of an interest) and `segment_<task>_membership` in (0, 1], NaN for those. Behavioural
+            segments and mixtures also have `segment_<task>_outlier`: 1.0 for customers far from every segment.
         """
         known = self._known(features)
         membership = np.full(len(features), np.nan)
@@ -134,14 +141,17 @@ class SegmentTask:
         ids = np.array([*(identity.id for identity in self.identities), UNKNOWN_ID], dtype=object)
         names = np.array([*(identity.name for identity in self.identities), UNKNOWN_ID], dtype=object)
         stem = f"segment_{self.task}"
-        return pd.DataFrame(
-            {
-                f"{stem}_id": pd.array(ids[label], dtype="str"),
-                f"{stem}_name": pd.array(names[label], dtype="str"),
-                f"{stem}_membership": membership,
-            },
-            index=features.index,
-        )
+        columns = {
+            f"{stem}_id": pd.array(ids[label], dtype="str"),
+            f"{stem}_name": pd.array(names[label], dtype="str"),
+            f"{stem}_membership": membership,
+        }
+        if isinstance(self.segmenter, BehaviouralSegmenter):
+            outlying = np.full(len(features), np.nan)
+            if known.any():
+                outlying[known] = self.segmenter.is_outlier(features[known])
+            columns[f"{stem}_outlier"] = outlying
+        return pd.DataFrame(columns, index=features.index)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the segmenter, the identities and the match as plain Python."""
@@ -150,6 +160,8 @@ class SegmentTask:
             "segmenter": self.segmenter.to_dict(),
             "identities": [identity.to_dict() for identity in self.identities],
             "retired_ids": self.retired_ids,
+            "language": self.language,
+            "match": self.match_.to_dict() if self.match_ else None,
         }
 
     @classmethod
@@ -158,7 +170,10 @@ class SegmentTask:
         kinds: dict[str, type[Segmenter]] = {c.__name__: c for c in (BehaviouralSegmenter, InterestSegmenter)}
         segmenter = kinds[stored["segmenter"]["class"]].from_dict(stored["segmenter"])
         identities = [SegmentIdentity(**identity) for identity in stored["identities"]]
-        return cls(stored["task"], segmenter, identities, stored["retired_ids"])
+        task = cls(stored["task"], segmenter, identities, stored["retired_ids"], stored.get("language", "en"))
+        if stored.get("match"):
+            task.match_ = SegmentMatch.from_dict(stored["match"])
+        return task
 
     def _known(self, features: pd.DataFrame) -> np.ndarray:
         if self.task == "interest":  # the segmenter itself judges the evidence
@@ -172,14 +187,14 @@ class SegmentTask:
 
     def _names(self, features: pd.DataFrame, labels: pd.Series) -> list[str]:
         if isinstance(self.segmenter, InterestSegmenter):
-            return list(self.segmenter.topic_names_)
+            return [translated(name, self.language) for name in self.segmenter.topic_names_]
         if self.segmenter.n_segments_ == 1:
-            return ["everyone"]
+            return [translated("everyone", self.language)]
         columns = [name for name in self.segmenter._column_names() if name in features.columns]
         spoken = [*columns, *(n for n in ("orders_total",) if n in features.columns and n not in columns)]
-        named = name_segments(profile_segments(features[spoken], labels))
+        named = name_segments(profile_segments(features[spoken], labels), self.language)
         return [named.get(label, f"segment {label + 1}") for label in range(self.segmenter.n_segments_)]
 
 
-def _distinct_from(names: list[str], taken: list[str]) -> list[str]:
-    return [f"{name} (new)" if name in taken else name for name in names]
+def _distinct_from(names: list[str], taken: list[str], language: Language) -> list[str]:
+    return [translated(f"{name} (new)", language) if name in taken else name for name in names]
