@@ -17,7 +17,8 @@ SLOW = ("large",)
 
 def main() -> None:
     """Run the groups that are named, or all but the large one."""
-    options, console = _options(), Console(soft_wrap=True)
+    options, console = _options(), Console()
+    console.width = max(console.width, 100)
     every = {case.__name__: case for cases in CASES.values() for case in cases}
     if options.case:
         print(run_here({**every, "prepare": prepare}[options.case], options))
