@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from segml.campaigns.export.settings import ListExport
 from segml.config import Settings, read_settings_file
 from segml.errors import ConfigurationError, did_you_mean
 from segml.tables.catalog import CHANNELS, PURPOSES
@@ -97,6 +98,9 @@ class Campaign(Settings):
     min_days_since_last_order: int = Field(default=0, ge=0)
     cool_down_days: int = Field(default=0, ge=0, description="days between two contacts of this campaign")
     max_attempts: int | None = Field(default=None, ge=1, description="contacts of this campaign in all")
+    exports: tuple[ListExport, ...] = Field(
+        default=(), description="files for sending tools and advertising platforms, made of the list"
+    )
 
     @field_validator("name")
     @classmethod
@@ -125,6 +129,27 @@ class Campaign(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _exports_fit(self) -> Campaign:
+        places = [export.folder_name for export in self.exports]
+        twice = sorted({place for place in places if places.count(place) > 1})
+        if twice:
+            raise ValueError(f"two exports for {', '.join(twice)}: one file set a platform and channel")
+        for export in self.exports:
+            advertising = export.known_platform.advertising
+            if self.is_seed and not advertising:
+                raise ValueError(f"an audience for advertising is not exported to {export.platform}")
+            if not advertising and export.channel != self.channel:
+                raise ValueError(
+                    f"{export.platform} is exported for {export.channel}, the campaign is for {self.channel}"
+                )
+        return self
+
+    @property
+    def is_seed(self) -> bool:
+        """An audience for advertising platforms: nobody on it is contacted, so no cap, quiet day or holdout applies."""
+        return self.purpose == "ads_sharing"
+
     @property
     def conditions(self) -> tuple[Condition, ...]:
         """All single conditions of the audience."""
@@ -144,7 +169,7 @@ class Campaign(Settings):
     @property
     def definition_hash(self) -> str:
         """Sixteen hexadecimal digits that change when the definition does."""
-        return content_sha256(self.model_dump(mode="json"))[:16]
+        return content_sha256(self.model_dump(mode="json", exclude={"exports"}))[:16]
 
 
 def load_campaigns(

@@ -19,7 +19,7 @@ from segml.campaigns.holdout import TREATED
 from segml.campaigns.results import CampaignResult
 from segml.config import ListSettings
 from segml.engine import Engine
-from segml.tables.partition import file_sha256, write_manifest, writing
+from segml.tables.partition import file_sha256, read_manifest, write_manifest, writing
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
 LIST_COLUMNS = (
@@ -62,7 +62,7 @@ def list_history(engine: Engine, folder: Path, as_of: Cutoff) -> bool:
     files, days = [], set()
     for file in sorted(folder.glob(f"*/{_AS_OF}*/list.parquet")):
         day = Cutoff.parse(file.parent.name.removeprefix(_AS_OF))
-        if day < as_of:
+        if day < as_of and not _is_seed(file.parent):
             files.append(file)
             days.add(day)
     if not files:
@@ -84,6 +84,12 @@ def list_history(engine: Engine, folder: Path, as_of: Cutoff) -> bool:
         "list_history",
     )
     return True
+
+
+def _is_seed(partition: Path) -> bool:
+    """Tell whether a list was an audience for advertising, which contacted nobody."""
+    manifest = read_manifest(partition) or {}
+    return bool(manifest.get("campaign", {}).get("purpose") == "ads_sharing")
 
 
 def _rows_sql(engine: Engine, campaign: Campaign, as_of: Cutoff, run_id: str, treated: bool) -> str:

@@ -23,6 +23,7 @@ from segml.campaigns.audience import (
     unavailable_reason,
 )
 from segml.campaigns.catalogue import Campaign, find_mistakes, in_order
+from segml.campaigns.export.settings import ADVERTISING_MINIMUM
 from segml.campaigns.holdout import GLOBALLY_HELD_OUT, HELD_OUT, TREATED, global_holdout_sql, held_out_sql
 from segml.campaigns.list_files import list_history, write_list
 from segml.campaigns.policy import (
@@ -123,7 +124,7 @@ def build_lists(
         for place, campaign in enumerate(ordered):
             result = _build(run, campaign, claimed, f"list_kept_{place}")
             results.append(result)
-            if result.status == "built":
+            if result.status == "built" and not campaign.is_seed:
                 claimed.append(f"list_kept_{place}")
     finally:
         for table in [*_TEMPORARY, *(f"list_kept_{place}" for place in range(len(ordered)))]:
@@ -240,6 +241,7 @@ def _build(run: _Run, campaign: Campaign, claimed: Sequence[str], kept: str) -> 
         write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder)
         return result
     share = run.settings.campaign_holdout if campaign.holdout is None else campaign.holdout
+    share = 0.0 if campaign.is_seed else share
     run.engine.run(_judged_sql(run, campaign, claimed), "list_judged")
     run.engine.run(_placed_sql(campaign, run.settings, share), "list_placed")
     counts = run.engine.fetch(
@@ -322,8 +324,9 @@ def _result(run: _Run, campaign: Campaign, share: float, counts: pd.DataFrame) -
     by_reason = counts.dropna(subset=["reason"]).groupby("reason")["people"].sum()
     excluded = {reason: int(by_reason[reason]) for reason in REASONS if reason in by_reason.index}
     refused = ""
-    if listed < run.settings.minimum_list:
-        refused = f"{listed} people would be listed; lists under {run.settings.minimum_list} are refused"
+    minimum = max(run.settings.minimum_list, ADVERTISING_MINIMUM if campaign.is_seed else 0)
+    if listed < minimum:
+        refused = f"{listed} people would be listed; lists under {minimum} are refused"
         excluded["list_refused"] = listed + held + globally
         listed = held = globally = 0
     base_rate = None if refused else _expected_conversion(run.engine)

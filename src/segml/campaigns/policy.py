@@ -119,6 +119,8 @@ def reason_sql(
         "not_in_audience": f"not {audience}",
         "no_consent": f"not {consent_ok_sql(campaign, settings)}",
     }
+    if campaign.is_seed:
+        return _first_case_sql(cases)
     if settings.quiet_days:
         cases["quiet_after_complaint"] = f"people.complaint_at >= {quiet_from}"
         cases["quiet_after_return"] = f"people.return_at >= {quiet_from}"
@@ -130,15 +132,26 @@ def reason_sql(
         cases["cool_down"] = f"attempts.last_at >= {cool_from}"
     cases["contact_cap"] = "people.capped"
     cases["on_another_list"] = "claimed.customer_id is not null"
+    return _first_case_sql(cases)
+
+
+def _first_case_sql(cases: Mapping[str, str]) -> str:
     whens = " ".join(f"when {cases[reason]} then '{reason}'" for reason in REASONS if reason in cases)
     return f"case {whens} else null end"
 
 
 def consent_ok_sql(campaign: Campaign, settings: ListSettings) -> str:
-    """Return SQL for "may be contacted": the last change was a consent, or no change and a stated basis."""
+    """Return SQL for "may be contacted": the last change was a consent, or no change and a stated basis.
+
+    A stated basis is one for contacting people; sharing for advertising takes a consent of its own.
+    """
     state = f"people.{_consent_name(campaign.channel, campaign.purpose)}"
     given = f"{state} is not null and {state} % 2 = 0"
-    return f"({given})" if settings.consent.required else f"({state} is null or {state} % 2 = 0)"
+    return (
+        f"({given})"
+        if settings.consent.required or campaign.is_seed
+        else f"({state} is null or {state} % 2 = 0)"
+    )
 
 
 def consent_log_sql(available: Columns, as_of: Cutoff) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from segml.campaigns.catalogue import load_campaigns
+from segml.campaigns.export import ExportResult
+from segml.campaigns.export.tables import export_lists
+from segml.campaigns.list_files import list_folder
 from segml.campaigns.lists import build_lists
 from segml.campaigns.results import ListsReport
 from segml.config import Config
@@ -26,12 +29,15 @@ class ListsResult:
     ----------
     folder : Path
         One folder a campaign below it.
+    exports : dict of Path to results
+        Folder of a list -> its files for platforms, as far as its campaign asks for any.
     """
 
     config: Config
     as_of: Cutoff
     folder: Path
     report: ListsReport
+    exports: dict[Path, list[ExportResult]] = field(default_factory=dict)
 
 
 def lists(config: Config, narrator: Narrator | None = None) -> ListsResult:
@@ -72,4 +78,22 @@ def lists_of_base(base: OpenBase, narrator: Narrator) -> ListsResult:
             load_tags(config.tag_files()).values(),
         )
         tell(f"{sum(result.listed for result in report.campaigns):,} people on {len(report.campaigns)} lists")
-    return ListsResult(config, base.as_of, folder, report)
+    return ListsResult(config, base.as_of, folder, report, _exports(base, report, folder, narrator))
+
+
+def _exports(
+    base: OpenBase, report: ListsReport, folder: Path, narrator: Narrator
+) -> dict[Path, list[ExportResult]]:
+    wanted = {
+        list_folder(folder, result.campaign.name, base.as_of): result.campaign.exports
+        for result in report.campaigns
+        if result.status == "built" and result.campaign.exports
+    }
+    if not wanted:
+        return {}
+    config = base.config
+    with narrator.step("exports") as tell:
+        exports = export_lists(base.engine, wanted, base.as_of, folder, config.memory, config.scoring.threads)
+        made = [result for each in exports.values() for result in each]
+        tell(f"{sum(result.rows for result in made):,} rows in {len(made)} exports")
+    return exports
