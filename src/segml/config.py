@@ -198,6 +198,18 @@ class GateSettings(Settings):
     floor: FloorSettings = FloorSettings()
 
 
+class OfferSettings(Settings):
+    """What a retention campaign costs and saves, in the base's currency; without it nothing is said in money."""
+
+    customer_value: float = Field(gt=0, description="what a customer who stays is worth")
+    offer_cost: float = Field(ge=0, description="when the offer is taken; loyal customers take it too")
+    contact_cost: float = Field(ge=0, description="of reaching one person")
+    acceptance_alpha: float = Field(
+        default=6.0, gt=0, description="Beta distribution of the share who accept"
+    )
+    acceptance_beta: float = Field(default=14.0, gt=0)
+
+
 class ModelSettings(Settings):
     """Population, training and promotion."""
 
@@ -209,6 +221,7 @@ class ModelSettings(Settings):
     margin: float = Field(default=1.0, gt=0, le=1, description="share of spend that is counted as value")
     segments: SegmentSettings = SegmentSettings()
     gate: GateSettings = GateSettings()
+    offer: OfferSettings | None = Field(default=None, description="money at stake, for profit curves")
 
 
 class ScoringSettings(Settings):
@@ -371,6 +384,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     ConfigurationError
         All unknown keys and wrong values at once, each with the nearest known key.
     """
+    return validated(Config, read_configuration(path, overrides), str(path))
+
+
+def read_configuration(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a configuration file's keys and values with its overrides and `root`, before they are checked."""
     file = Path(path)
     if not file.is_file():
         known = [str(p) for p in sorted(file.parent.glob("*.yaml"))] if file.parent.is_dir() else []
@@ -382,7 +400,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     for override in overrides:
         _apply_override(raw, override)
     raw["root"] = project_root(file)
-    return validated(Config, raw, str(path))
+    return raw
 
 
 def validated(model: type[T], raw: Mapping[str, Any], where: str) -> T:

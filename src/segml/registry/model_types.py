@@ -22,6 +22,7 @@ _TYPES: dict[str, str] = {
     "ReturnTask": "segml.models.returning:ReturnTask",
     "LifetimeValue": "segml.models.value:LifetimeValue",
     "SegmentTask": "segml.models.segments.task:SegmentTask",
+    "FlatTask": "segml.models.flat:FlatTask",
 }
 
 

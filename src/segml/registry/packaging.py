@@ -29,7 +29,7 @@ def pinned_requirements() -> list[str]:
 
 
 def example_rows(features: pd.DataFrame) -> pd.DataFrame:
-    """Return the quartiles of each column: an input example with the right types that is nobody.
+    """Return the quartiles of each number and the most common text: an example with the right types that is nobody.
 
     A model version outlives an erasure request, so no customer's own row goes into it.
 
@@ -38,7 +38,13 @@ def example_rows(features: pd.DataFrame) -> pd.DataFrame:
     >>> example_rows(pd.DataFrame({"recency_days": [0.0, 10.0, 20.0]}))["recency_days"].tolist()
     [5.0, 10.0, 15.0]
     """
-    return features.astype("float64").quantile([0.25, 0.5, 0.75]).reset_index(drop=True)
+    columns = {
+        str(name): column.astype("float64").quantile([0.25, 0.5, 0.75]).to_list()
+        if pd.api.types.is_numeric_dtype(column)
+        else [next(iter(column.mode()), "")] * 3
+        for name, column in features.items()
+    }
+    return pd.DataFrame(columns)
 
 
 def write_package(
@@ -106,7 +112,9 @@ def _feature_columns(model: TaskModel, example: pd.DataFrame) -> pd.DataFrame:
     missing = [name for name in model.feature_names_in_ if name not in example.columns]
     if missing:
         raise ModelError(f"the example lacks features of the {model.task} model: {', '.join(missing)}")
-    return example[list(model.feature_names_in_)].astype("float64")
+    named = example[list(model.feature_names_in_)]
+    numbers = [name for name in named if pd.api.types.is_numeric_dtype(named[name])]
+    return named.astype(dict.fromkeys(numbers, "float64"))
 
 
 def _signature(inputs: pd.DataFrame, outputs: pd.DataFrame) -> Any:
@@ -115,7 +123,11 @@ def _signature(inputs: pd.DataFrame, outputs: pd.DataFrame) -> Any:
 
     kinds = {"f": "double", "i": "long", "u": "long", "b": "boolean"}
     columns = [ColSpec(kinds.get(dtype.kind, "string"), str(name)) for name, dtype in outputs.dtypes.items()]
-    return ModelSignature(Schema([ColSpec("double", name) for name in inputs.columns]), Schema(columns))
+    read = [
+        ColSpec("double" if pd.api.types.is_numeric_dtype(dtype) else "string", str(name), required=True)
+        for name, dtype in inputs.dtypes.items()
+    ]
+    return ModelSignature(Schema(read), Schema(columns))
 
 
 def _pinned(name: str) -> str:
