@@ -34,7 +34,7 @@ def plot_qini(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "outco
     ax.set(xlim=(0, 1), xlabel="customers contacted, best first", ylabel=f"{unit} gained per 100 customers")
     _percent(ax.xaxis)
     ax.set_title("Gain of contacting the best", loc="left", fontsize=11)
-    ax.legend(frameon=False, loc="upper left" if end >= 0 else "lower left", fontsize=9)
+    ax.legend(frameon=False, loc="lower right" if end >= 0 else "upper right", fontsize=9)
     return ax
 
 
@@ -113,5 +113,5 @@ def plot_ladder(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )
     ax.xaxis.label.set_fontsize(9)
     ax.set_title("The ladder", loc="left", fontsize=11)
-    ax.legend(frameon=False, loc="lower left", fontsize=9)
+    ax.legend(frameon=False, loc="best", fontsize=9)
     return ax

@@ -57,7 +57,9 @@ def load_hillstrom(path: Path | str) -> Hillstrom:
     """
     place = Path(path)
     if not place.is_file():
-        raise DataError(f"there is no Hillstrom file at {place}", "download it from its author, MineThatData")
+        raise DataError(
+            f"there is no Hillstrom file at {place}", "put the published file there, as Parquet or CSV"
+        )
     raw = pd.read_csv(place) if place.suffix == ".csv" else pd.read_parquet(place)
     missing = [name for name in (*_NUMBERS, *_WORDS, *OUTCOMES, "segment") if name not in raw]
     if missing:

@@ -62,7 +62,8 @@ class _RankedUplift(UpliftLearner):
     """The increment as a line in one expected outcome.
 
     The line starts from "the effect is in proportion to the outcome", which is what whoever ranks by response assumes,
-    and is moved by the doubly robust scores as far as these are precise.
+    and is moved by the doubly robust scores as far as these are precise. Without an average effect it is flat: then
+    response says nothing about who is moved.
     """
 
     def _outcome_models(self, trial: Trial) -> list[OutcomeModel]:

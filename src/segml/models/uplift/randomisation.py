@@ -61,13 +61,17 @@ class RandomisationCheck:
     def text(self) -> str:
         """One sentence."""
         told = (
-            f"AUC {self.auc:.3f} of arm {self.arm!r} on {self.customers:,} customers, p = {self.p_value:.2g}"
+            f"AUC {self.auc:.3f} of arm {self.arm!r} on {self.customers:,} customers, {_told(self.p_value)}"
         )
         if self.passed:
             return f"what was known before does not tell the arm ({told})"
         if self.p_value < ALPHA:
             return f"what was known before tells who was contacted ({told})"
-        return f"the arms' sizes are not those of the given probabilities (p = {self.size_p_value:.2g})"
+        return f"the arms' sizes are not those of the given probabilities ({_told(self.size_p_value)})"
+
+
+def _told(p_value: float) -> str:
+    return f"p = {p_value:.2g}" if p_value >= 1e-12 else "p < 1e-12"
 
 
 def check_randomisation(

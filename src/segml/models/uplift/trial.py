@@ -110,7 +110,7 @@ def make_trial(
             "this is no campaign with a control: " + "; ".join(problems),
             "give one outcome and one arm a customer, and name the control arm",
         )
-    arms = tuple(label.item() for label in np.unique(labels[labels != control]))
+    arms = tuple(label for label in _distinct(labels) if label != control)
     arm = np.zeros(len(labels), dtype=np.int64)
     for number, label in enumerate(arms, start=1):
         arm[labels == label] = number
@@ -129,12 +129,18 @@ def _problems(rows: int, outcome: FloatArray, labels: NDArray[Any], control: Any
     broken = int((~np.isfinite(outcome)).sum())
     if broken:
         problems.append(f"{broken} of {rows} outcomes are missing or infinite")
-    known = [label.item() for label in np.unique(labels)]
+    known = _distinct(labels)
     if control not in known:
         problems.append(f"no customer is in the control arm {control!r}, the arms are {known[:10]!r}")
     elif len(known) < 2:
         problems.append(f"everybody is in the control arm {control!r}")
     return problems
+
+
+def _distinct(labels: NDArray[Any]) -> list[Any]:
+    """Labels in order, as plain Python; by their text when they are of several types."""
+    found = pd.unique(labels).tolist()
+    return sorted(found, key=str) if len({type(label) for label in found}) > 1 else sorted(found)
 
 
 def _probabilities(given: Any, arm: IntArray, arms: tuple[Any, ...], control: Any) -> FloatArray:
