@@ -61,6 +61,16 @@ class PlattScaling:
             slope, intercept = 0.0, float(logit((positives + 1) / (len(y) + 2)))
         return cls(float(intercept), float(slope))
 
+    def towards_identity(self, kept: float) -> PlattScaling:
+        """Return the line with only a share of its distance from the identity.
+
+        Examples
+        --------
+        >>> PlattScaling(0.4, 0.8).towards_identity(0.5)
+        PlattScaling(intercept=0.2, slope=0.9)
+        """
+        return PlattScaling(kept * self.intercept, 1 + kept * (self.slope - 1))
+
     def log_odds(self, log_odds: ArrayLike) -> FloatArray:
         """Calibrated log-odds, same shape."""
         return self.intercept + self.slope * np.asarray(log_odds, dtype=float)

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
 
 from segml.errors import DataError, NotEnoughDataError
 from segml.models.boosting import FloatArray
@@ -74,11 +76,34 @@ class OrderRhythm:
     def expected_orders(self, features: pd.DataFrame, horizon: float) -> FloatArray:
         """Shape (n,); NaN where the history is unknown."""
         out = np.full(len(features), np.nan)
-        known = features[list(HISTORY_COLUMNS)].notna().all(axis=1).to_numpy()
+        known = _known(features)
         if known.any():
             active = self.model.probability_active(purchase_histories(features[known]), horizon).to_numpy()
             out[known] = -np.log(np.maximum(1.0 - active, _MOST_CERTAIN))
         return out
+
+    def time_until(self, features: pd.DataFrame, log_odds: FloatArray) -> FloatArray:
+        """Days until P(an order) reaches these log-odds, shape (n,): infinite where it never does, NaN unknown.
+
+        Examples
+        --------
+        >>> features = pd.DataFrame({"repeat_orders": [12.0], "first_to_last_days": [300.0], "age_days": [310.0]})
+        >>> params = {"r": 0.5, "alpha": 20.0, "a": 0.8, "b": 2.5}
+        >>> rhythm = OrderRhythm(ModifiedBetaGeoNBD.from_params(params))
+        >>> rhythm.time_until(features, rhythm.log_odds(features, 60)).round(6).tolist()
+        [60.0]
+        """
+        out = np.full(len(features), np.nan)
+        known = _known(features) & ~np.isnan(log_odds)
+        if known.any():
+            wanted = expit(log_odds[known])
+            out[known] = self.model.time_until_active(purchase_histories(features[known]), wanted).to_numpy()
+        return out
+
+    def log_odds(self, features: pd.DataFrame, horizon: float) -> FloatArray:
+        """Log-odds of an order within the horizon by the rhythm alone, shape (n,); NaN where unknown."""
+        silent = np.exp(-self.expected_orders(features, horizon))
+        return np.asarray(np.log1p(-np.minimum(silent, 1 - 1e-12)) - np.log(silent))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON."""
@@ -88,3 +113,7 @@ class OrderRhythm:
     def from_dict(cls, content: Mapping[str, Any]) -> OrderRhythm:
         """Inverse of `to_dict`."""
         return cls(ModifiedBetaGeoNBD.from_dict(content))
+
+
+def _known(features: pd.DataFrame) -> NDArray[np.bool_]:
+    return np.asarray(features[list(HISTORY_COLUMNS)].notna().all(axis=1).to_numpy(), dtype=bool)

@@ -126,16 +126,17 @@ def train_returns(
     from segml.models.returning import ReturnCurve, ReturnTask
 
     different = list({schedule.horizon: schedule for schedule in schedules.values()}.values())
-    features, labels = data.stacked(c for schedule in different for c in schedule.training)
-    later, later_labels = data.stacked(schedule.calibration for schedule in different)
+    features, labels = data.stacked(c for schedule in different for c in schedule.fitting)
+    later, later_labels = data.stacked(c for schedule in different for c in schedule.calibrating)
     curve = ReturnCurve(
         sorted(schedule.horizon for schedule in different),
+        refit=True,
         random_state=data.config.seed,
         num_threads=data.config.scoring.threads,
     ).fit(
         features,
-        masked_labels(labels, different, lambda schedule: schedule.training),
-        calibration=(later, masked_labels(later_labels, different, lambda schedule: [schedule.calibration])),
+        masked_labels(labels, different, lambda schedule: schedule.fitting),
+        calibration=(later, masked_labels(later_labels, different, lambda schedule: schedule.calibrating)),
     )
     return [
         judge_return(data, ReturnTask(task, schedule.horizon, curve), schedule, champions.get(task))  # type: ignore[arg-type]

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from segml.config import CutoffSettings
+from segml.config import CutoffSettings, HorizonSettings
 from segml.errors import NotEnoughDataError
 from segml.time_windows import Cutoff, cutoffs_back_from
+
+_TIMING_DAYS = (7, 14, 30)  # short windows that only time the next order
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,19 @@ class Schedule:
     training: tuple[Cutoff, ...]
     calibration: Cutoff
     test: Cutoff
+
+    @property
+    def calibrating(self) -> tuple[Cutoff, ...]:
+        """Cutoffs that calibrate: the latest and, where three more remain to learn from, the one before it.
+
+        Two windows rather than one, because a single one may be an odd month.
+        """
+        return (self.training[-1], self.calibration) if len(self.training) > 3 else (self.calibration,)
+
+    @property
+    def fitting(self) -> tuple[Cutoff, ...]:
+        """Training cutoffs that do not calibrate."""
+        return tuple(cutoff for cutoff in self.training if cutoff not in self.calibrating)
 
     @property
     def all_cutoffs(self) -> tuple[Cutoff, ...]:
@@ -90,3 +105,15 @@ def make_schedule(
 def all_cutoffs(schedules: Iterable[Schedule], *others: Cutoff) -> tuple[Cutoff, ...]:
     """Return every cutoff of several schedules once, oldest first."""
     return tuple(sorted({*others, *(cutoff for schedule in schedules for cutoff in schedule.all_cutoffs)}))
+
+
+def label_days(horizons: HorizonSettings) -> tuple[int, ...]:
+    """Return the windows that labels are made for: the configured horizons, and shorter ones for the next order.
+
+    Examples
+    --------
+    >>> label_days(HorizonSettings(dormancy=14, churn=60, clv=90))
+    (7, 14, 60, 90)
+    """
+    short = (days for days in _TIMING_DAYS if days < horizons.dormancy)
+    return tuple(sorted({*short, *horizons.all_days}))

@@ -22,7 +22,7 @@ from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.predictions import TrainingData, require_enough, train_returns, train_value
 from segml.pipelines.promotion import ModelOutcome, Trained, remembered, settle
-from segml.pipelines.schedule import Schedule, all_cutoffs, make_schedule
+from segml.pipelines.schedule import Schedule, all_cutoffs, label_days, make_schedule
 from segml.pipelines.segmentation import train_segments
 from segml.registry.fingerprint import fingerprint
 from segml.registry.registered import RegisteredModel
@@ -89,7 +89,7 @@ class Training:
     def fingerprint(self, task: str) -> str:
         """Hash of everything the task's model is made from."""
         settings = self.config.model_dump(
-            mode="json", include={"horizons", "cutoffs", "models", "seed", "features", "currency"}
+            mode="json", include={"horizons", "cutoffs", "models", "seed", "features", "currency", "language"}
         )
         content = [task, self.base.data_hash, self.base.as_of.label, self.plan.contract, settings]
         return fingerprint(content)
@@ -181,7 +181,7 @@ def snapshot_request(base: OpenBase, cutoffs: tuple[Cutoff, ...], sample: bool) 
     config, people = base.config, base.report.tables["customers"].rows_out
     return SnapshotRequest(
         cutoffs=cutoffs,
-        horizons=config.horizons.all_days,
+        horizons=label_days(config.horizons),
         observed_until=base.known_until,
         buckets=config.features.buckets,
         sample_share=min(1.0, config.models.training_customers / max(people, 1)) if sample else 1.0,

@@ -147,8 +147,10 @@ def score_chunk(features: pd.DataFrame, job: ScoringJob) -> tuple[pd.DataFrame, 
     scored = features[bought]
     parts: list[pd.DataFrame] = [_identity(scored, job)]
     if not scored.empty:
-        parts += [_task_scores(task, model, scored, job) for task, model in job.champions.items()]
+        curves = _curve_scores(scored, job)
+        parts += [_task_scores(task, model, scored, job, curves) for task, model in job.champions.items()]
         _never_contradict(parts, job)
+        parts += _order_timing(scored, job, curves)
         parts += [rule(scored) for rule in job.rules.values()]
         parts.append(reason_columns(scored, job))
     return pd.concat(parts, axis=1).reset_index(), left_out
@@ -172,8 +174,45 @@ def _identity(scored: pd.DataFrame, job: ScoringJob) -> pd.DataFrame:
     )
 
 
-def _task_scores(task: str, model: RegisteredModel, scored: pd.DataFrame, job: ScoringJob) -> pd.DataFrame:
-    scores = model.score(scored, contract=job.contract)
+def _curve_scores(scored: pd.DataFrame, job: ScoringJob) -> dict[str, pd.DataFrame]:
+    """Evaluate each distinct return curve once: dormancy and churn usually read the same one.
+
+    Champions are loaded one by one, so the curves are two objects; their fingerprints say that they are equal.
+    """
+    found: dict[str, pd.DataFrame] = {}
+    for task in PROBABILITY_TASKS:
+        model = job.champions.get(task)
+        curve = getattr(model.model, "curve", None) if model is not None else None
+        if model is not None and curve is not None and curve.fingerprint not in found:
+            model.check_features(scored, job.contract)
+            found[curve.fingerprint] = curve.predict_curve(scored)
+    return found
+
+
+def _order_timing(
+    scored: pd.DataFrame, job: ScoringJob, curves: Mapping[str, pd.DataFrame]
+) -> list[pd.DataFrame]:
+    """Next-order day with its interval and the second purchase, from the first champion with a return curve."""
+    for task in PROBABILITY_TASKS:
+        curve = getattr(job.champions[task].model, "curve", None) if task in job.champions else None
+        if curve is not None:
+            return [curve.order_timing(scored, curves[curve.fingerprint])]
+    return []
+
+
+def _task_scores(
+    task: str,
+    model: RegisteredModel,
+    scored: pd.DataFrame,
+    job: ScoringJob,
+    curves: Mapping[str, pd.DataFrame],
+) -> pd.DataFrame:
+    curve = getattr(model.model, "curve", None)
+    if curve is None:
+        scores = model.score(scored, contract=job.contract)
+    else:
+        model.check_features(scored, job.contract)
+        scores = model.model.score(scored, curves[curve.fingerprint])
     if task in job.horizons and f"{task}_probability" in scores:
         scores[f"{task}_horizon_days"] = np.int32(job.horizons[task])
     scores[f"{task}_model_version"] = model.label

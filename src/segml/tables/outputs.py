@@ -45,6 +45,7 @@ SCORE_COLUMNS: tuple[str, ...] = (
         for place in (1, 2, 3)
         for part in ("", "_feature", "_value", "_direction", "_strength")
     ),
+    *("next_order_days", "next_order_days_low", "next_order_days_high", "second_purchase_probability"),
     *("rfm_r", "rfm_f", "rfm_m", "rfm_name", "send_hour"),
 )
 _PATTERNS = {

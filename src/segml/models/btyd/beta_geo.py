@@ -122,6 +122,24 @@ class BetaGeoNBD(BTYDModel):
         some = -np.expm1(-(r + columns["repeat_orders"]) * np.log1p(t / (alpha + columns["age"])))
         return as_column(self._alive(columns) * some, frame, "probability_active")
 
+    def time_until_active(self, frame: pd.DataFrame, probability: ArrayLike) -> pd.Series:
+        """Return the t at which `probability_active(t)` reaches a probability: its inverse, in closed form.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            `repeat_orders, recency, age`.
+        probability : array of shape (rows,) or float
+            In [0, 1); where it is not below P(alive), the answer is infinite.
+        """
+        columns = read_histories(frame)
+        r, alpha, _, _ = self._values()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.asarray(probability, dtype=float) / self._alive(columns)
+            spell = np.expm1(-np.log1p(-np.minimum(share, 1.0)) / (r + columns["repeat_orders"]))
+        wait = np.where(share < 1.0, spell * (alpha + columns["age"]), np.inf)
+        return as_column(wait, frame, "time_until_active")
+
     def expected_purchases(self, frame: pd.DataFrame, t: float) -> pd.Series:
         """Return the expected number of orders in the next `t`, one value a row, in the frame's order."""
         columns, t = read_histories(frame), check_horizon(t)
