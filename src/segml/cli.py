@@ -110,15 +110,22 @@ def _run(options: argparse.Namespace) -> int:
     from segml import terminal
     from segml.config import load_config
     from segml.pipelines.narration import Silent
+    from segml.sources.flat import load_flat_config
     from segml.tables.partition import run_lock, sweep
 
     overrides = list(options.overrides) + ([f"as_of='{options.as_of}'"] if options.as_of else [])
-    config = load_config(options.config, overrides)
+    flat = load_flat_config(options.config, overrides)
+    config = flat or load_config(options.config, overrides)
     console = Console(highlight=False)
     narrator: Narrator = Silent() if options.quiet else terminal.RichNarrator(console)
     with run_lock(config.path(config.data_folder, "locks", config.base)):
         for stage in ("validated", "features", "scores", "tags", "lists", "measured", "reports"):
             sweep(config.data_path(stage))
+        if flat is not None:
+            from segml.pipelines.flat import run_flat
+
+            console.print(terminal.flat_screen(run_flat(options.command, flat, narrator)))
+            return 0
         pipeline = importlib.import_module(f"segml.pipelines.{options.command}")
         outcome = getattr(pipeline, options.command)(config, narrator)
     console.print(getattr(terminal, f"{options.command}_screen")(outcome))

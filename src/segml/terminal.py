@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from segml.config import Config
     from segml.pipelines.check import CheckResult
     from segml.pipelines.data import DataResult
+    from segml.pipelines.flat import FlatResult
     from segml.pipelines.lists import ListsResult
     from segml.pipelines.measure import MeasureResult
     from segml.pipelines.report import ReportResult
     from segml.pipelines.run import RunResult
     from segml.pipelines.score import ScoreResult
     from segml.pipelines.train import TrainingResult
+    from segml.sources.flat import FlatConfig
 
 _STATUS_STYLE = {"promoted": "green", "refused": "yellow", "unavailable": "dim", "built": "green"}
 _TOP_REASONS = 3
@@ -206,11 +208,36 @@ def run_screen(result: RunResult) -> RenderableType:
     )
 
 
-def _short(path: Path, config: Config) -> Path:
+def flat_screen(result: FlatResult) -> RenderableType:
+    """What was done with a flat table, and what it can't give."""
+    config, outcome = result.config, result.outcome
+    rows = f"{result.rows:,} rows, {result.labelled:,} with a known outcome, {result.positives:,} of them positive"
+    parts: list[RenderableType] = [_title(config, f"{config.task} as of {config.as_of}"), _line(rows)]
+    parts += [Padding(Text(f"not enough data: {sentence}", "yellow"), (0, 2)) for sentence in result.missing]
+    if outcome is not None:
+        table = _table("model", "verdict", "grade", ("version", "right"), "measured on held-out rows")
+        verdict = outcome.status + ("" if outcome.new or outcome.version is None else ", unchanged")
+        style = _STATUS_STYLE.get(outcome.status, "")
+        reasons = " ".join(outcome.reasons)
+        table.add_row(outcome.task, Text(verdict, style), outcome.grade, str(outcome.version or ""), reasons)
+        parts.append(table)
+    parts += [Padding(Text(f"note: {note}", "yellow"), (0, 2)) for note in dict.fromkeys(result.notes)]
+    if result.scores is not None:
+        parts.append(
+            _line(f"{result.scored:,} scored ({result.scored_what}): {_short(result.scores, config)}")
+        )
+    if result.list_folder is not None:
+        where = _short(result.list_folder, config)
+        parts.append(_line(f"{result.listed:,} listed, {result.held_out:,} held out: {where}"))
+    parts.append(_listing("a flat table can't have", result.unavailable))
+    return Group(*parts)
+
+
+def _short(path: Path, config: Config | FlatConfig) -> Path:
     return path.relative_to(config.root) if path.is_relative_to(config.root) else path
 
 
-def _title(config: Config, what: str) -> Rule:
+def _title(config: Config | FlatConfig, what: str) -> Rule:
     return Rule(f"{config.title or config.base} · {what}", style="dim")
 
 

@@ -31,6 +31,7 @@ from segml.config import (
 from segml.engine.duckdb import DuckDBEngine
 from segml.engine.keys import arm_sql
 from segml.errors import ConfigurationError, DataError, did_you_mean
+from segml.models.flat_columns import texts
 from segml.sources.packages import fetch_package
 from segml.tables.partition import file_sha256
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
@@ -209,6 +210,8 @@ def read_flat(config: FlatConfig, files: Sequence[str] = (), labelled: bool = Tr
     frame = _with_ids(frame, source.id)
     as_of, notes = Cutoff.parse(config.as_of), []
     drawn = _days(frame[source.time]) if source.time else None
+    if drawn is not None and (late := int((drawn > as_of.day).sum())):
+        raise DataError(f"{late} rows were drawn after {as_of}", "correct `as_of` or leave those rows out")
     outcome, duration = _outcome(frame, source, labelled)
     dropped = {*source.exclude, *source.outcome_columns, source.time, config.list.consent_column} - {""}
     features = frame.drop(columns=[name for name in dropped if name in frame])
@@ -308,10 +311,8 @@ def _outcome(frame: pd.DataFrame, source: FlatSource, labelled: bool) -> tuple[p
 
 
 def _as_outcome(column: pd.Series, outcome: FlatOutcome) -> pd.Series:
-    text = (
-        column.astype(object).where(column.notna(), None).map(lambda v: None if v is None else str(v).strip())
-    )
-    kinds = sorted({value for value in text if value})
+    text = texts(column)
+    kinds = sorted(text.dropna().unique())
     if len(kinds) > 2:
         raise DataError(
             f"the label {outcome.column} has {len(kinds)} values ({', '.join(kinds[:5])}, ...), and two are predicted",
@@ -323,7 +324,7 @@ def _as_outcome(column: pd.Series, outcome: FlatOutcome) -> pd.Series:
             f"no row of {outcome.column} is {' or '.join(wanted[:3])}: its values are {', '.join(kinds)}",
             f"say which one counts: positive: {kinds[-1]}",
         )
-    return text.map(lambda value: np.nan if not value else float(value in wanted)).astype(float)
+    return text.isin(wanted).astype(float).where(text.notna())
 
 
 def _days(column: pd.Series) -> pd.Series:

