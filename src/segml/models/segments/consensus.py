@@ -133,9 +133,9 @@ def _starts(rows: AnsweredRows, k: int, weights: np.ndarray, generator: np.rando
     centres = np.zeros((runs, k, rows.filled.shape[1]), dtype=rows.filled.dtype)
     chance, nearest = weights, np.full((runs, n), np.inf)
     for j in range(k):
-        reached = chance.astype(float).cumsum(axis=1)
+        reached = chance.cumsum(axis=1, dtype=np.float64)
         reached /= reached[:, -1:]
-        drawn = (reached < generator.random(runs)[:, None]).sum(axis=1).clip(0, n - 1)
+        drawn = (reached < generator.random((runs, 1))).sum(axis=1).clip(0, n - 1)
         centres[:, j] = rows.filled[drawn]
         nearest = np.minimum(nearest, rows.squared_distances(centres[:, j]).T)
         # The small part keeps a run alive in which every row already sits on a start.

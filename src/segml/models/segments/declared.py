@@ -30,7 +30,15 @@ from segml.models.segments.declared_choice import (
 from segml.models.segments.declared_names import continue_identities, name_declared, profile_declared
 from segml.models.segments.factors import SurveyFactors
 from segml.models.segments.identity import UNKNOWN_ID, SegmentIdentity, SegmentMatch
+from segml.models.segments.preparation import FeatureError
 from segml.models.segments.profiles import MIN_GROUP
+from segml.models.segments.respondents import (
+    clustered_items,
+    count_people,
+    refuse_too_few,
+    usable_people,
+    useless_items,
+)
 from segml.models.segments.response_style import (
     Questionnaire,
     centre_answers,
@@ -187,11 +195,14 @@ class DeclaredSegments:
         NotEnoughDataError
             Fewer than 10 people a segment who answered enough, and not in a straight line.
         """
-        values = self._drop_useless(read_answers_frame(answers, self.questionnaire))
-        usable = self._count(values)
-        self._check_enough(int(usable.sum()))
+        self._check_settings()
+        values = self._without_useless(read_answers_frame(answers, self.questionnaire))
+        self.item_means_ = np.nanmean(values, axis=0)
+        usable, straight = usable_people(values, self.questionnaire_, self.item_means_, self.min_answered)
+        self.counts_ = count_people(values, usable, straight)
+        refuse_too_few(self.counts_, self.k or self.k_range[0])
         self.item_means_ = np.nanmean(values[usable], axis=0)
-        own = answers.loc[usable] if len(answers) else answers
+        own = answers.loc[usable]
         sample = canonical_sample(own, values[usable], self.sample_size, self.random_state)
         measures = self._measures(sample).to_numpy()
         self.measure_means_, scales = np.nanmean(measures, axis=0), np.nanstd(measures, axis=0)
@@ -212,7 +223,7 @@ class DeclaredSegments:
         """Soft memberships, shape (n, n_segments_); rows sum to 1, NaN for unknown people."""
         values = read_answers_frame(answers, self.questionnaire_)
         chances = np.full((len(values), self.n_segments_), np.nan)
-        usable = self._usable(values)
+        usable, _ = usable_people(values, self.questionnaire_, self.item_means_, self.min_answered)
         if usable.any():
             distances = AnsweredRows(self._standardised(values[usable])).squared_distances(self.centres_)
             chances[usable] = memberships_from(distances, self.temperature_)
@@ -283,52 +294,31 @@ class DeclaredSegments:
             setattr(segments, name, pd.DataFrame(stored[name]))
         return segments
 
-    def _drop_useless(self, values: np.ndarray) -> np.ndarray:
-        self.dropped_ = {}
-        for item, column in zip(self.questionnaire.items, values.T, strict=True):
-            given = np.unique(column[~np.isnan(column)])
-            if len(given) < 2:
-                self.dropped_[item] = f"everybody answered {given[0]:g}" if len(given) else "nobody answered"
+    def _check_settings(self) -> None:
+        wrong = []
+        if self.k is not None and self.k < 1:
+            wrong.append(f"k is at least 1, not {self.k}")
+        if not 2 <= self.k_range[0] <= self.k_range[1]:
+            wrong.append(f"k_range runs from at least 2 upwards, not {self.k_range}")
+        if self.n_bootstraps < 2:
+            wrong.append(f"n_bootstraps is at least 2, not {self.n_bootstraps}")
+        if self.runs < 1:
+            wrong.append(f"runs is at least 1, not {self.runs}")
+        if not 0 < self.min_answered <= 1:
+            wrong.append(f"min_answered is a share above 0, not {self.min_answered}")
+        if wrong:
+            raise FeatureError("; ".join(wrong), next_step="correct these settings of the declared segments")
+
+    def _without_useless(self, values: np.ndarray) -> np.ndarray:
+        self.dropped_ = useless_items(values, self.questionnaire.items)
         keep = [item not in self.dropped_ for item in self.questionnaire.items]
-        self.questionnaire_ = self.questionnaire.without(self.dropped_) if any(keep) else self.questionnaire
-        return values[:, keep]
-
-    def _usable(self, values: np.ndarray) -> np.ndarray:
-        """People with enough answers to the clustered items, and not all the same."""
-        enough = (~np.isnan(values[:, self._clustered_items()])).mean(axis=1) >= self.min_answered
-        straight = measure_style(values, self.questionnaire_, self.item_means_)["straight_liner"].to_numpy()
-        return np.asarray(enough & ~straight)
-
-    def _count(self, values: np.ndarray) -> np.ndarray:
-        if not values.size:
+        if not any(keep):
             reasons = "; ".join(f"{item!r}: {why}" for item, why in self.dropped_.items())
             raise NotEnoughDataError(
                 f"no item tells {len(values)} people apart: {reasons}", "collect answers first"
             )
-        self.item_means_ = np.nanmean(values, axis=0)
-        usable = self._usable(values)
-        straight = measure_style(values, self.questionnaire_, self.item_means_)["straight_liner"].to_numpy()
-        missing = np.isnan(values)
-        self.counts_ = {
-            "people": len(values),
-            "clustered": int(usable.sum()),
-            "straight_liners": int(straight.sum()),
-            "too_few_answers": int((~usable & ~straight).sum()),
-            "missing_answers": int(missing.sum()),
-            "missing_share": float(missing.mean()),
-        }
-        return usable
-
-    def _check_enough(self, n_usable: int) -> None:
-        needed = MIN_GROUP * (self.k or self.k_range[0])
-        if n_usable < needed:
-            found = self.counts_
-            raise NotEnoughDataError(
-                f"declared segments are unavailable, because {self.k or self.k_range[0]} segments need {needed} people "
-                f"who answered enough, and there are {n_usable} of {found['people']} ({found['straight_liners']} "
-                f"straight-liners, {found['too_few_answers']} with too few answers)",
-                "ask for fewer segments, or collect more answers",
-            )
+        self.questionnaire_ = self.questionnaire.without(self.dropped_)
+        return values[:, keep]
 
     def _centred(self, values: np.ndarray) -> pd.DataFrame:
         centred = centre_answers(values, self.questionnaire_, self.item_means_)
@@ -371,7 +361,7 @@ class DeclaredSegments:
         labels = labeller_of(centres)(rows)
         self.stability_ = compare_ways(rows, k, replicates[k], seed)
         style = measure_style(sample, self.questionnaire_, self.item_means_)["style_mean"]
-        raw = sample[:, self._clustered_items()]
+        raw = sample[:, clustered_items(self.questionnaire_)]
         self.style_shares_ = compare_style_shares(raw, rows, style, candidates, seed, self.runs)
         if not self.stable_ and self.k is None:
             centres, labels = np.zeros((1, rows.shape[1])), np.zeros(len(rows), dtype=int)
@@ -384,9 +374,6 @@ class DeclaredSegments:
         best_membership = memberships_from(distances, self.temperature_).max(axis=1)
         self.unsure_share_ = float((best_membership < UNCERTAIN_BELOW).mean())
         self.segment_stability_ = segment_jaccard(labels, votes)
-
-    def _clustered_items(self) -> np.ndarray:
-        return np.concatenate([np.full(len(b.items), b.clustered) for b in self.questionnaire_.batteries])
 
     def _describe(self, sample: np.ndarray) -> None:
         centred = self._centred(sample)
