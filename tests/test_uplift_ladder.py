@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from segml.errors import ConfigurationError, DataError, NotEnoughDataError
 from segml.models.uplift import UpliftLadder, check_randomisation
-from segml.models.uplift.ladder import selection_frame
+from segml.models.uplift.choice import selection_frame
 from segml.models.uplift.trial import make_trial
 from segml.sources.synthetic import SyntheticShop, make_shop
 

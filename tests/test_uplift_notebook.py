@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ NOTEBOOK = PROJECT / "notebooks" / "06_uplift.ipynb"
 PLACES = [PROJECT / "data/raw/hillstrom/hillstrom.parquet", PROJECT / "../shared/data/hillstrom.parquet"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not any(place.is_file() for place in PLACES),
     reason="Hillstrom's e-mail challenge (hillstrom.parquet) is not in data/raw/hillstrom",
@@ -42,6 +44,14 @@ def test_the_notebook_runs_and_says_what_it_promises(tmp_path):
     assert "(two_models) is worth" in done.stdout
     assert "(propensity) is worth" in done.stdout
     assert "no uplift without randomisation" in done.stdout
+
+
+def test_the_notebook_is_stored_as_it_ran_without_an_error():
+    cells = [cell for cell in json.loads(NOTEBOOK.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    kinds = {output["output_type"] for cell in cells for output in cell["outputs"]}
+    assert "error" not in kinds
+    assert sum("image/png" in output.get("data", {}) for cell in cells for output in cell["outputs"]) == 3
 
 
 def test_the_notebook_is_small_and_names_no_place_outside_the_project():

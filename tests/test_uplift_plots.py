@@ -15,7 +15,7 @@ import pytest
 from segml.errors import DataError
 from segml.evaluation.plots_uplift import plot_ladder, plot_qini, plot_uplift_deciles
 from segml.evaluation.uplift_metrics import qini_curve_frame, uplift_decile_frame
-from segml.models.uplift.ladder import selection_frame
+from segml.models.uplift.choice import selection_frame
 
 
 @pytest.fixture(autouse=True)

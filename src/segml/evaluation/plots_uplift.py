@@ -34,7 +34,8 @@ def plot_qini(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "outco
     ax.set(xlim=(0, 1), xlabel="customers contacted, best first", ylabel=f"{unit} gained per 100 customers")
     _percent(ax.xaxis)
     ax.set_title("Gain of contacting the best", loc="left", fontsize=11)
-    ax.legend(frameon=False, loc="lower right" if end >= 0 else "upper right", fontsize=9)
+    corner = "lower right" if end >= 0 else "upper right"
+    ax.legend(loc=corner, fontsize=9, framealpha=0.9, edgecolor="none")
     return ax
 
 
@@ -109,7 +110,7 @@ def plot_ladder(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-0.6, len(frame) - 0.4)
     ax.grid(False, axis="y")
     ax.set_xlabel(
-        "gain per customer on held-out folds (bar: one standard error of the difference from the best)"
+        "gain per customer on held-out folds\n(bar: one standard error of the difference from the best)"
     )
     ax.xaxis.label.set_fontsize(9)
     ax.set_title("The ladder", loc="left", fontsize=11)

@@ -5,7 +5,8 @@ trees, and keeps the simplest that does as well as any. The learners stand on th
 """
 
 from segml.models.uplift.base import UpliftLearner
-from segml.models.uplift.ladder import RUNGS, SendingPolicy, UpliftLadder
+from segml.models.uplift.choice import SendingPolicy
+from segml.models.uplift.ladder import RUNGS, UpliftLadder
 from segml.models.uplift.learners import (
     ConstantUplift,
     CrossUplift,

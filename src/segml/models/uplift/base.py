@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from segml.models.boosting import FloatArray, TreeSettings
 from segml.models.uplift.trial import Trial, make_trial
@@ -71,7 +72,11 @@ class UpliftLearner(BaseEstimator):
         DataError
             When these are no arrays of a campaign with a control; everything wrong at once.
         """
-        return self._fit_trial(self._trial(X, y, treatment, probability))
+        trial = self._trial(X, y, treatment, probability)
+        with threadpool_limits(
+            limits=1, user_api="blas"
+        ):  # sums in parallel differ in the last digits, and cost
+            return self._fit_trial(trial)
 
     def _trial(self, X: ArrayLike, y: ArrayLike, treatment: ArrayLike, probability: Any) -> Trial:
         data = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2)

@@ -10,18 +10,19 @@ harm and is not chosen, however simple; and whether the chosen rung is clearly a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from threadpoolctl import threadpool_limits
 
 from segml.errors import ConfigurationError, did_you_mean
 from segml.evaluation.uplift_policy import checked_costs, mean_and_error, policy_gains, sending_weights
 from segml.models.boosting import FloatArray
 from segml.models.uplift.base import UpliftLearner
+from segml.models.uplift.choice import WORDS, SendingPolicy, choice_reason, selection_frame, sending_threshold
 from segml.models.uplift.learners import (
     ConstantUplift,
     CrossUplift,
@@ -44,45 +45,6 @@ RUNGS: dict[str, type[UpliftLearner]] = {  # simplest first
     "trees": TreeUplift,
     "cross": CrossUplift,
 }
-FLOOR = "same_for_all"
-_WORDS = {
-    "same_for_all": "the same increment for everybody",
-    "propensity": "a line in the chance of buying anyway",
-    "response": "a line in the response of the treated",
-    "two_models": "two models, with and without the contact",
-    "ridge": "a ridge line on doubly robust scores",
-    "trees": "small trees on doubly robust scores",
-    "cross": "small trees crossed between the arms",
-}
-
-
-@dataclass(frozen=True)
-class SendingPolicy:
-    """Whom to send what: the arm with the highest expected increment net of cost, to those above a threshold.
-
-    Attributes
-    ----------
-    rung : str
-        The learner behind it.
-    threshold : float
-        Expected net increment above which a customer is sent something: zero, or what keeps the budget.
-    share_sent : float
-        Of the campaign's customers.
-    value, standard_error : float
-        Net increment per customer of the base, cross-fitted, against sending nothing.
-    value_of_all : float
-        The same for sending everybody the one best arm.
-    text : str
-        A sentence with the same numbers.
-    """
-
-    rung: str
-    threshold: float
-    share_sent: float
-    value: float
-    standard_error: float
-    value_of_all: float
-    text: str
 
 
 class UpliftLadder(UpliftLearner):
@@ -170,11 +132,12 @@ class UpliftLadder(UpliftLearner):
         trial = self._trial(X, y, treatment, probability)
         self.costs_ = self._checked_costs(trial)
         require_enough(trial)
-        self.check_ = check_randomisation(
-            trial, given=probability is not None, seed=self.random_state, num_threads=self.num_threads
-        )
-        require_randomised(self.check_)
-        return self._fit_trial(trial)
+        with threadpool_limits(limits=1, user_api="blas"):
+            self.check_ = check_randomisation(
+                trial, given=probability is not None, seed=self.random_state, num_threads=self.num_threads
+            )
+            require_randomised(self.check_)
+            return self._fit_trial(trial)
 
     def _checked_rungs(self) -> list[str]:
         chosen = list(RUNGS) if self.rungs is None else list(self.rungs)
@@ -208,7 +171,7 @@ class UpliftLadder(UpliftLearner):
         gains = {name: policy_gains(scores, sent, self.costs_) for name, sent in weights.items()}
         self.selection_ = selection_frame(gains)
         self.rung_ = str(self.selection_.index[self.selection_["chosen"]][0])
-        self.choice_reason_ = _reason(self.selection_, self._criterion())
+        self.choice_reason_ = choice_reason(self.selection_, self._criterion())
         self.learner_ = self._rung(self.rung_)._fit_trial(trial)
         self.policy_ = self._policy(self._increments(trial.X), increments[self.rung_], scores, fold)
 
@@ -246,24 +209,22 @@ class UpliftLadder(UpliftLearner):
     ) -> SendingPolicy:
         """Threshold and share from the final learner, value from held-out folds, each with its own threshold."""
         _, top = self._best(learned)
-        threshold = _threshold(top, self.budget)
+        threshold = sending_threshold(top, self.budget)
         best, tops = self._best(held_out)
         weights = np.zeros_like(held_out)
         for part in range(self.folds):
             rows = np.flatnonzero(fold == part)
-            weights[rows, best[rows]] = tops[rows] > _threshold(tops[rows], self.budget)
+            weights[rows, best[rows]] = tops[rows] > sending_threshold(tops[rows], self.budget)
         value, error = mean_and_error(policy_gains(scores, weights, self.costs_))
         lifts = (scores[:, 1:] - scores[:, :1]).mean(axis=0) - self.costs_
         share, everybody = float((top > threshold).mean()), float(lifts.max())
         text = (
-            f"by {_WORDS[self.rung_]}, send to those above {threshold:.3g} of expected net increment: "
+            f"by {WORDS[self.rung_]}, send to those above {threshold:.3g} of expected net increment: "
             f"{share:.0%} of the customers, {value:+.4g} (standard error {error:.2g}) a customer of the base; "
             f"everybody: {everybody:+.4g}"
         )
         if share == 0:
-            text = (
-                f"by {_WORDS[self.rung_]}, nobody stands out enough to be sent anything within these limits"
-            )
+            text = f"by {WORDS[self.rung_]}, nobody stands out enough to be sent anything within these limits"
         return SendingPolicy(self.rung_, threshold, share, value, error, everybody, text)
 
     def _best(self, increments: FloatArray) -> tuple[Any, FloatArray]:
@@ -304,74 +265,3 @@ class UpliftLadder(UpliftLearner):
         self.check_ = RandomisationCheck(**content["check"])
         self.choice_reason_ = content["reason"]
         self.selection_ = pd.DataFrame(content["selection"]).set_index("rung")
-
-
-def _threshold(top: FloatArray, budget: float | None) -> float:
-    """Zero, or the lowest value above which no more than the budget lie."""
-    if budget is None:
-        return 0.0
-    allowed = int(np.floor(budget * len(top) + 1e-9))
-    return max(0.0, float(np.sort(top)[::-1][allowed])) if allowed < len(top) else 0.0
-
-
-def selection_frame(gains: Mapping[str, FloatArray], floor: str = FLOOR) -> pd.DataFrame:
-    """Compare policies on the same customers, given simplest first.
-
-    Chosen is the simplest within one standard error of the best that is not below the floor; the floor itself only
-    when nothing is above it.
-
-    Parameters
-    ----------
-    gains : mapping from name to array of shape (n,)
-        Net increment of each customer under the policy.
-    floor : str, default="same_for_all"
-        May be absent from `gains`.
-
-    Examples
-    --------
-    >>> gains = {"plain": np.array([0.0, 1.0, 0.0, 1.0]), "fancy": np.array([0.1, 1.1, 0.0, 0.9])}
-    >>> selection_frame(gains)["chosen"].to_dict()
-    {'plain': True, 'fancy': False}
-    """
-    values = {name: mean_and_error(gain) for name, gain in gains.items()}
-    best = max(values, key=lambda name: values[name][0])
-    behind = {name: mean_and_error(gains[best] - gain) for name, gain in gains.items()}
-    base = gains.get(floor, np.full_like(gains[best], np.nan))
-    ahead = {name: mean_and_error(gain - base) for name, gain in gains.items()}
-    columns = {
-        ("value", "standard_error"): values,
-        ("behind_best", "behind_error"): behind,
-        ("ahead_of_floor", "ahead_error"): ahead,
-    }
-    frame = pd.DataFrame(
-        {name: [pair[place] for pair in pairs.values()] for names, pairs in columns.items()
-         for place, name in enumerate(names)},
-        index=pd.Index(list(gains), name="rung"),
-    )  # fmt: skip
-    frame["within_one_error"] = frame["behind_best"] <= frame["behind_error"]
-    able = frame["within_one_error"] & ~(frame["ahead_of_floor"] <= 0)
-    chosen = frame.index[able][0] if able.any() else best
-    frame["chosen"] = frame.index == chosen
-    return frame
-
-
-def _reason(frame: pd.DataFrame, criterion: str) -> str:
-    chosen = frame[frame["chosen"]].iloc[0]
-    name, best = str(chosen.name), str(frame["value"].idxmax())
-    told = f"{_WORDS[name]} ({name}) is worth {chosen['value']:.4g} a customer {criterion}"
-    if name == FLOOR:
-        return f"{told}; no rung is ahead of it, so no difference between customers was shown"
-    if name == best:
-        told += f", the best of {len(frame)} rungs, and no simpler one comes within one standard error of it"
-    else:
-        told += (
-            f", {chosen['behind_best']:.2g} behind the best ({best}), which is within one standard error of their "
-            f"difference ({chosen['behind_error']:.2g}): the simplest such rung is taken"
-        )
-    if FLOOR not in frame.index:
-        return told
-    ahead, error = float(chosen["ahead_of_floor"]), float(chosen["ahead_error"])
-    # the best of several tries looks better than it is: the level is shared between them
-    limit = float(norm.ppf(1 - 0.025 / max(len(frame) - 1, 1)))
-    clear = "clearly" if ahead > limit * error else "not clearly"
-    return f"{told}; {clear} ahead of the same for everybody ({ahead:+.2g}, standard error {error:.2g})"
