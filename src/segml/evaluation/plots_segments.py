@@ -7,6 +7,7 @@ needs (order, labels, limits).
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,17 +16,28 @@ from matplotlib.axes import Axes
 
 BLUE, ORANGE, GREY, LIGHT = "#1f5a92", "#c8641b", "#6b6b6b", "#d9d9d9"
 ANNOTATED_CELLS = 200
+OTHER_CRITERIA: tuple[tuple[str, str, float, Any], ...] = (
+    ("silhouette", "silhouette", 1.0, "--"),
+    ("bic", "BIC (turned round)", -1.0, ":"),
+    ("icl", "ICL (turned round)", -1.0, "-."),
+    ("inertia", "inertia (turned round)", -1.0, (0, (1, 4))),
+)
+"""Column, name, sign that makes larger better, and line."""
 
 
 def plot_k_selection(
     selection_frame: pd.DataFrame, min_stability: float = 0.75, ax: Axes | None = None
 ) -> Axes:
-    """Stability of each number of segments, with the range over pairs, the rule, and the choice.
+    """Every criterion over the number of segments: stability with its range, the rule and the choice; the others thin.
+
+    The other criteria (silhouette, BIC, ICL, inertia) have units of their own; each is drawn from its worst (0) to its
+    best (1) value, so that it shows which k it would take, and no more.
 
     Parameters
     ----------
     selection_frame : DataFrame
-        `selection_` of a segmenter: `k, stability_median, stability_low, eligible, chosen`.
+        `selection_` of a segmenter: `k, stability_median, stability_low, eligible, chosen`, and the others as far as
+        they are there.
     min_stability : float
         Drawn as the line that has to be reached.
     ax : Axes, optional
@@ -37,10 +49,11 @@ def plot_k_selection(
     >>> plot_k_selection(frame).get_xlabel()
     'number of segments'
     """
-    ax = _axes(ax, (6.0, 3.8))
+    ax = _axes(ax, (7.4, 4.0))
     k, median, low = (
         selection_frame[c].to_numpy(dtype=float) for c in ("k", "stability_median", "stability_low")
     )
+    _draw_other_criteria(selection_frame, ax)
     ax.plot(k, median, color=LIGHT, linewidth=1.5, zorder=1)
     ax.vlines(k, low, median, color=GREY, linewidth=2, zorder=2, label="down to the 10th percentile of pairs")
     eligible = selection_frame["eligible"].to_numpy(dtype=bool)
@@ -77,8 +90,19 @@ def plot_k_selection(
     ax.set_xlim(k.min() - 0.5, k.max() + 0.5)
     ax.set_ylim(min(0.0, float(low.min()) - 0.05), 1.05)
     ax.set(xlabel="number of segments", ylabel="adjusted Rand index", title="Do the segments come back?")
-    ax.legend(frameon=False, fontsize=8, loc="lower left")
+    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return _plain(ax)
+
+
+def _draw_other_criteria(frame: pd.DataFrame, ax: Axes) -> None:
+    for column, name, sign, line in OTHER_CRITERIA:
+        values = sign * frame[column].to_numpy(dtype=float) if column in frame else np.array([np.nan])
+        reach = np.ptp(values) if len(values) > 1 and np.isfinite(values).all() else 0.0
+        if reach > 0:
+            scaled = (values - values.min()) / reach
+            ax.plot(
+                frame["k"], scaled, linestyle=line, color=GREY, linewidth=1, alpha=0.8, label=name, zorder=0
+            )
 
 
 def plot_profile_heatmap(

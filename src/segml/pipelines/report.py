@@ -41,7 +41,8 @@ _TAG_OF_TASK = {
     "interest": "psychographic.interest_segment",
 }
 _SEGMENT_NOTE = re.compile(
-    r"\S+ (?P<name>.+?): (?:[\d,]+|fewer than \d+) customers\b[^;]*(?:; (?P<what>.*?)\.?)?$"
+    r"\S+ (?P<name>.+?): (?:[\d.,\u00a0]+|(?:fewer than|færre end|färre än) \d+) (?:customers|kunder)\b[^;]*"
+    r"(?:; (?P<what>.*?)\.?)?$"
 )
 
 

@@ -11,7 +11,12 @@ from segml.errors import NotEnoughDataError
 from segml.features.snapshot import load_snapshot
 from segml.models.segments.behavioural import DEFAULT_FEATURES, BehaviouralSegmenter
 from segml.models.segments.interests import InterestSegmenter
-from segml.models.segments.profiles import describe_segment, profile_segments
+from segml.models.segments.languages import SENTENCES, percent_text
+from segml.models.segments.migration import migration_frame
+from segml.models.segments.profiles import describe_segment, profile_segments, typical_customers
+from segml.models.segments.segment_actions import suggest_actions
+from segml.models.segments.segment_map import segment_map_frame
+from segml.models.segments.selection import CONSENSUS_BELOW, CONSENSUS_RUNS
 from segml.models.segments.task import SegmentTask
 from segml.pipelines.predictions import EXAMPLE_ROWS, TrainingData
 from segml.pipelines.promotion import Trained
@@ -19,6 +24,8 @@ from segml.registry.gate import Decision
 from segml.registry.registered import RegisteredModel
 from segml.time_windows import Cutoff
 
+SHAKY_BELOW = 0.6
+"""A segment whose bootstrap Jaccard is below this should not be given a meaning (Hennig 2007)."""
 _METHODS = {"behavioural": "kmeans", "mixture": "gmm"}
 _PREDICTS = {
     "behavioural": "which behavioural segment a customer belongs to (k-means)",
@@ -39,8 +46,9 @@ def train_segments(data: TrainingData, as_of: Cutoff, task: str, champion: Regis
     least, buyers = data.config.models.gate.floor.customers, int(features["recency_days"].notna().sum())
     if buyers < least:
         raise NotEnoughDataError(f"there are {buyers} customers who bought, and segments need {least}")
-    model = SegmentTask(task, segmenter(data, task))  # type: ignore[arg-type]
-    model.fit(features, previous=_continued(data, champion))
+    model = SegmentTask(task, segmenter(data, task, buyers), language=data.config.language)  # type: ignore[arg-type]
+    previous: SegmentTask | None = champion.model if champion is not None else None
+    model.fit(features, previous=previous)
     scores = model.score(features)
     known = scores[f"segment_{task}_id"] != "unknown"
     profile = profile_segments(
@@ -52,15 +60,15 @@ def train_segments(data: TrainingData, as_of: Cutoff, task: str, champion: Regis
         metrics=_metrics(model, scores, task),
         example=features.head(EXAMPLE_ROWS),
         facts=_facts(data, as_of, task, model, features),
-        notes=_notes(model, profile, known),
+        notes=_notes(model, profile, known, champion),
         params={"method": _METHODS.get(task, "topics"), "k": len(model.identities)},
-        frames={"profile": profile, "selection": model.segmenter.selection_},
-        plots=_plots(model, profile, scores[f"segment_{task}_membership"]),
+        frames=_frames(model, profile, features, scores, previous),
+        plots=_plots(model, profile, features, scores, previous),
     )
 
 
-def segmenter(data: TrainingData, task: str) -> Any:
-    """Return the unfitted segmenter of a task, as the configuration wants it."""
+def segmenter(data: TrainingData, task: str, buyers: int) -> Any:
+    """Return the unfitted segmenter of a task, as the configuration wants it and the number of buyers allows."""
     settings, seed = data.config.models.segments, data.config.seed
     if task == "interest":
         return InterestSegmenter(random_state=seed, sample_size=settings.sample_size)
@@ -72,6 +80,7 @@ def segmenter(data: TrainingData, task: str) -> Any:
         min_stability=settings.minimum_stability,
         sample_size=settings.sample_size,
         random_state=seed,
+        consensus_runs=CONSENSUS_RUNS if buyers < CONSENSUS_BELOW else 0,
     )
 
 
@@ -81,14 +90,6 @@ def judge(model: SegmentTask) -> Decision:
     stable = bool(found.stable_) and len(model.identities) > 1
     reason = str(found.choice_reason_)
     return Decision(promoted=stable, grade="A" if stable else "C", reasons=[reason])
-
-
-def _continued(data: TrainingData, champion: RegisteredModel | None) -> SegmentTask | None:
-    """Return the champion to continue from, when it reads the same features."""
-    if champion is None or champion.feature_contract != data.plan.contract:
-        return None
-    previous: SegmentTask = champion.model
-    return previous
 
 
 def _profiled(model: SegmentTask, features: pd.DataFrame) -> list[str]:
@@ -101,22 +102,49 @@ def _metrics(model: SegmentTask, scores: pd.DataFrame, task: str) -> dict[str, f
     chosen = selection[selection["chosen"].astype(bool)] if "chosen" in selection else selection.iloc[:0]
     membership = scores[f"segment_{task}_membership"].dropna()
     metrics = {"segments": float(len(model.identities)), "unsure_share": float((membership < 0.6).mean())}
+    if isinstance(model.segmenter, BehaviouralSegmenter):
+        metrics["outlier_share"] = model.segmenter.outlier_share_
     numbers = chosen.select_dtypes("number")
     if len(numbers):
         metrics |= {str(name): float(value) for name, value in numbers.iloc[0].items()}
     return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
-def _notes(model: SegmentTask, profile: pd.DataFrame, known: pd.Series) -> list[str]:
-    names = {identity.id: f"{identity.id} {identity.name}" for identity in model.identities}
+def _notes(
+    model: SegmentTask, profile: pd.DataFrame, known: pd.Series, champion: RegisteredModel | None
+) -> list[str]:
+    own = {identity.id: identity.name for identity in model.identities}
     notes = [
-        describe_segment(profile, segment, names[str(segment)]) for segment in profile["segment"].unique()
+        describe_segment(profile, segment, f"{segment} {own[str(segment)]}", model.language)
+        for segment in profile["segment"].unique()
     ]
+    notes += [
+        f"{row.segment}: {row.suggestion}" for row in suggest_actions(profile, model.language).itertuples()
+    ]
+    if isinstance(model.segmenter, BehaviouralSegmenter):
+        notes += _stability_notes(model, model.segmenter.segment_stability_)
+        notes.append(
+            f"{model.segmenter.uncertain_share_:.1%} belong to no segment in particular (membership below 0.6), "
+            f"{model.segmenter.outlier_share_:.1%} lie far from every segment"
+        )
     if (~known).any():
         notes.append(f"{int((~known).sum()):,} customers have too little history for a segment of this kind")
-    if model.match_ is not None:
-        changes = (("new", model.match_.births), ("gone", model.match_.deaths))
-        notes += [f"{word} since the champion: {', '.join(ids)}" for word, ids in changes if ids]
+    if model.lost_features_ and champion is not None:
+        lost = ", ".join(model.lost_features_)
+        notes.append(
+            f"{champion.label} reads {lost}, which are not here: no segment could be continued from it"
+        )
+    elif model.match_ is not None:
+        notes += model.match_.sentences(own)
+    return notes
+
+
+def _stability_notes(model: SegmentTask, stability: pd.DataFrame) -> list[str]:
+    words, notes = SENTENCES[model.language]["shaky"], []
+    for identity, jaccard in zip(model.identities, stability["jaccard_mean"].tolist(), strict=True):
+        if jaccard < SHAKY_BELOW:
+            share = percent_text(jaccard, model.language)
+            notes.append(f"{identity.id} {identity.name}: {words.format(jaccard=share)}")
     return notes
 
 
@@ -137,13 +165,71 @@ def _facts(
     }
 
 
-def _plots(model: SegmentTask, profile: pd.DataFrame, membership: pd.Series) -> dict[str, Any]:
-    from segml.evaluation import plots_segments as plots
-
-    drawings: dict[str, Any] = {
-        "profile": lambda ax: plots.plot_profile_heatmap(profile, ax=ax),
-        "sizes": lambda ax: plots.plot_segment_sizes(profile, ax=ax),
+def _frames(
+    model: SegmentTask,
+    profile: pd.DataFrame,
+    features: pd.DataFrame,
+    scores: pd.DataFrame,
+    previous: SegmentTask | None,
+) -> dict[str, pd.DataFrame]:
+    frames = {
+        "profile": profile,
+        "selection": model.segmenter.selection_,
+        "actions": suggest_actions(profile, model.language),
     }
     if isinstance(model.segmenter, BehaviouralSegmenter):
-        drawings["selection"] = lambda ax: plots.plot_k_selection(model.segmenter.selection_, ax=ax)
+        stability = model.segmenter.segment_stability_
+        ids = [identity.id for identity in model.identities]
+        frames["stability"] = stability.assign(segment=ids, trusted=stability["jaccard_mean"] >= SHAKY_BELOW)
+        buyers = features[features["recency_days"].notna()]
+        frames["typical_customers"] = typical_customers(
+            buyers[_profiled(model, features)],
+            model.segmenter.predict(buyers),
+            model.segmenter.transform(buyers),
+        )
+    if previous is not None and not model.lost_features_:
+        frames["migration"] = _migration(model, features, scores, previous)
+    return frames
+
+
+def _migration(
+    model: SegmentTask, features: pd.DataFrame, scores: pd.DataFrame, previous: SegmentTask
+) -> pd.DataFrame:
+    """Flows from the champion's segments to these, of the same people on the same day."""
+    stem = f"segment_{model.task}_id"
+    money = features["spend_total"]
+    return migration_frame(previous.score(features)[stem], scores[stem], money, money)
+
+
+def _plots(
+    model: SegmentTask,
+    profile: pd.DataFrame,
+    features: pd.DataFrame,
+    scores: pd.DataFrame,
+    previous: SegmentTask | None,
+) -> dict[str, Any]:
+    from segml.evaluation import plots_segment_flows as flows
+    from segml.evaluation import plots_segments as plots
+
+    names: dict[object, str] = {identity.id: identity.name for identity in model.identities}
+    drawings: dict[str, Any] = {
+        "profile": lambda ax: plots.plot_profile_heatmap(profile, names, ax=ax),
+        "snake": lambda ax: flows.plot_snake(profile, names, ax=ax),
+        "sizes": lambda ax: plots.plot_segment_sizes(profile, names, ax=ax),
+        "certainty": lambda ax: plots.plot_membership_certainty(
+            scores[f"segment_{model.task}_membership"], ax=ax
+        ),
+    }
+    if previous is not None and not model.lost_features_:
+        moved = _migration(model, features, scores, previous)
+        drawings["migration"] = lambda ax: flows.plot_migration(moved, ax=ax)
+    if isinstance(model.segmenter, BehaviouralSegmenter):
+        buyers = features[features["recency_days"].notna()]
+        spoken: dict[object, str] = {n: identity.name for n, identity in enumerate(model.identities)}
+        drawings["selection"] = lambda ax: plots.plot_k_selection(
+            model.segmenter.selection_, model.segmenter.min_stability, ax=ax
+        )
+        drawings["map"] = lambda ax: flows.plot_segment_map(
+            segment_map_frame(model.segmenter, buyers), spoken, ax=ax
+        )
     return drawings

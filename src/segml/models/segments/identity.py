@@ -25,7 +25,8 @@ from segml.models.segments.preparation import FeatureError
 UNKNOWN_ID = "unknown"
 """Id and name of customers without a segment; never matched."""
 
-MATCH_FROM = 0.3
+MATCH_FROM = 0.5
+"""Half of the people of both together: below, a segment that went on would carry a name that tells of others."""
 SPLIT_FROM = 0.25
 
 

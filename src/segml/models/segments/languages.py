@@ -102,6 +102,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
     (r"who buy little (.+)", r"som køber lidt \1", r"som köper lite \1"),
     (r"high on (.+)", r"høj på \1", r"hög på \1"),
     (r"low on (.+)", r"lav på \1", r"låg på \1"),
+    (r"affinity (.+)", r"andel brugt på \1", r"andel lagd på \1"),
     (r"(.+) and (.+)", r"\1 og \2", r"\1 och \2"),
     (r"(.+) \(new\)", r"\1 (ny)", r"\1 (ny)"),
 )

@@ -30,7 +30,7 @@ CATALOGUE: tuple[SegmentAction, ...] = (
         (("recency", 1), ("value", 1)),
         {
             "en": "Win back in person: a letter or a call about what they used to buy, before any mass mailing.",
-            "da": "Vind dem personligt tilbage: et brev eller opkald om det, de plejede at købe, før enhver masseudsendelse.",
+            "da": "Vind dem personligt tilbage: et brev eller opkald om det, de plejede at købe, før masseudsendelser.",
             "sv": "Vinn tillbaka dem personligt: ett brev eller samtal om det de brukade köpa, före alla massutskick.",
         },
         False,

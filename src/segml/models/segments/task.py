@@ -51,6 +51,8 @@ class SegmentTask:
     ----------
     match_ : SegmentMatch or None
         How the segments continue those of the previous model.
+    lost_features_ : list of str
+        Features of the previous model that this base does not have any more; no segment can then be continued.
     feature_names_in_ : list of str
 
     Examples
@@ -81,6 +83,7 @@ class SegmentTask:
         self.retired_ids = retired_ids or []
         self.language = checked_language(language)
         self.match_: SegmentMatch | None = None
+        self.lost_features_: list[str] = []
 
     @property
     def feature_names_in_(self) -> list[str]:
@@ -105,7 +108,10 @@ class SegmentTask:
             ids = first_ids(len(names), ID_PREFIX[self.task])
             self.identities = [SegmentIdentity(i, name) for i, name in zip(ids, names, strict=True)]
             return self
-        old = previous.score(known)[f"segment_{previous.task}_id"]
+        missing = [name for name in previous.feature_names_in_ if name not in known.columns]
+        self.lost_features_ = missing
+        # Without the champion's features nobody can be matched; its ids are still never given to other people.
+        old = pd.Series(dtype="str") if missing else previous.score(known)[f"segment_{previous.task}_id"]
         inherited = {identity.id: identity.name for identity in previous.identities}
         kept_names = inherited if previous.language == self.language else {}
         taken = [*inherited, *previous.retired_ids]
