@@ -176,3 +176,37 @@ def test_bands_cover_each_band_not_only_the_whole():
     for half in (forecast[10000:] < 50, forecast[10000:] >= 50):
         assert covered[half].mean() == pytest.approx(0.8, abs=0.03)
     assert ConformalBands.from_dict(json.loads(json.dumps(bands.to_dict()))) == bands
+
+
+def test_r41_parts_in_money_sum_to_the_forecast(fitted, base):
+    features = base[0]
+    parts = fitted.contributions(features)
+    np.testing.assert_allclose(parts.sum(axis=1), fitted.score(features)["clv_90d"], rtol=1e-9)
+    assert "rhythm_spend_90d" in parts
+
+
+def test_r41_reasons_of_a_value_are_in_words_and_money(fitted, base):
+    people = base[0].iloc[:40].copy()
+    people.loc[people.index[0], "orders_total"] = 0.0
+    found = fitted.reasons(people)
+    assert found["reason_1"].iloc[0] == ""
+    assert found["reason_1"].iloc[1:].str.len().min() > 5
+    assert set(found["reason_1_direction"].iloc[1:]) <= {"raises", "lowers"}
+    rhythm = found["reason_1_feature"].eq("rhythm_spend_90d") | found["reason_2_feature"].eq(
+        "rhythm_spend_90d"
+    )
+    assert rhythm.any()
+
+
+def test_a_young_base_and_a_long_horizon_are_left_to_the_counting_model(base):
+    features, labels = base
+    young = features.assign(
+        age_days=features["age_days"] / 10, first_to_last_days=features["first_to_last_days"] / 10
+    )
+    for people, why in ((young, "days of history are under six months"), (features, "is over half of the")):
+        horizon = 90 if why.startswith("days") else 900
+        model = LifetimeValue(horizon).fit(people, labels.set_axis([f"spend_next_{horizon}d"], axis=1))
+        assert model.trees_ is None
+        assert any(why in note for note in model.notes_)
+        parts = model.contributions(people).sum(axis=1)
+        np.testing.assert_allclose(parts, model.score(people)[f"clv_{horizon}d"], rtol=1e-9)

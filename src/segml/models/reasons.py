@@ -25,7 +25,7 @@ BASE_VALUE = "base_value"
 # Pattern of feature names -> the story they tell; a feature that matches nothing is its own story.
 TOPICS: tuple[tuple[str, str], ...] = (
     (r"recency_days|gap_ratio", "silence"),
-    (r"gap_.*|rhythm_orders_.*", "rhythm"),
+    (r"gap_.*|rhythm_(orders|spend)_.*", "rhythm"),
     (r"orders_trend_.*|spend_trend_.*", "trend"),
     (r"orders_.*|active_days_total|repeat_orders", "orders"),
     (r"spend_.*", "spend"),
@@ -53,6 +53,7 @@ TEMPLATES: tuple[tuple[str, str, str], ...] = (
     (r"orders_total", "{v} orders in all", "count"),
     (r"active_days_total", "bought on {v} days in all", "count"),
     (r"rhythm_orders_(\d+)d", "their rhythm promises {v} orders in {1} days", "number"),
+    (r"rhythm_spend_(\d+)d", "their rhythm promises {v} in {1} days", "money"),
     (r"orders_(\d+)d", "{v} orders in the last {1} days", "count"),
     (r"spend_total", "{v} spent in all", "money"),
     (r"spend_(\d+)d", "{v} spent in the last {1} days", "money"),

@@ -23,13 +23,15 @@ from segml.errors import ConfigurationError, DataError, NotEnoughDataError
 from segml.models import btyd
 from segml.models.boosting import FloatArray, require_columns
 from segml.models.conformal import ROWS_PER_BAND, ConformalBands
-from segml.models.returning import NOISY_COLUMNS
+from segml.models.reasons import top_reasons
+from segml.models.return_curve import NOISY_COLUMNS
 from segml.models.rhythm import purchase_histories
 from segml.models.value_regressor import ValueRegressor
 
 __all__ = ["ConformalBands", "LifetimeValue", "ValueRegressor"]
 
 _SMALL_BASE = 500  # customers; below it free trees lose to the counting model by about 12 % RMSE
+_YOUNG_DAYS = 182
 _HISTORY = ("repeat_orders", "first_to_last_days", "age_days", "spend_total")
 
 
@@ -58,6 +60,8 @@ class LifetimeValue:
     Attributes
     ----------
     feature_names_in_ : list of str
+    typical_ : dict of str to float
+        Median of each column at the last cutoff, for wording reasons.
     total_factor_ : float
         Realised over forecast total on the calibration rows.
     notes_ : list of str
@@ -112,19 +116,29 @@ class LifetimeValue:
             When neither forecast can be learned.
         """
         self.notes_: list[str] = []
+        X, y = self._learn(features, labels)
+        self._calibrate(X, y, calibration)
+        return self
+
+    def _learn(self, features: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, FloatArray]:
         known = _buyers(features)
         self.feature_names_in_ = self._usable_columns(features[known])
         last = _last_cutoff(features[known])
         self._fit_btyd(last)
         X, y = self._rows(features, labels)
-        self.trees_ = self._fit_trees(X, y, len(last))
+        self.trees_ = self._fit_trees(X, y, last)
         if self.trees_ is None and self.orders_ is None:
             raise NotEnoughDataError(
                 f"no forecast of the next {self.horizon} days: " + "; ".join(self.notes_),
                 "bring a longer history or a shorter horizon",
             )
-        self._calibrate(X, y, calibration)
-        return self
+        self.typical_ = {
+            str(name): float(value) for name, value in last[self.feature_names_in_].median().items()
+        }
+        if self.orders_ is not None:
+            name, forecast = f"rhythm_spend_{self.horizon}d", self._btyd_forecast(last)
+            self.typical_[name], self.btyd_mean_ = float(np.median(forecast)), float(np.mean(forecast))
+        return X, y
 
     def _usable_columns(self, features: pd.DataFrame) -> list[str]:
         if features.empty:
@@ -167,21 +181,27 @@ class LifetimeValue:
         frame = require_columns(features, self.feature_names_in_, "the lifetime value")[kept]
         return frame, labels[name].to_numpy(dtype=float)[kept]
 
-    def _fit_trees(self, X: pd.DataFrame, y: FloatArray, customers: int) -> ValueRegressor | None:
-        if customers < _SMALL_BASE:
-            self.notes_.append(
-                f"{customers} customers are under {_SMALL_BASE}: the forecast is the buy-till-you-die model's alone"
-            )
-            return None
-        if len(y) < _SMALL_BASE or y.max() <= 0:
-            self.notes_.append(
-                f"{len(y)} rows have a closed {self.horizon}-day window (or none spent): the forecast is the "
-                "buy-till-you-die model's alone"
-            )
+    def _fit_trees(self, X: pd.DataFrame, y: FloatArray, last: pd.DataFrame) -> ValueRegressor | None:
+        why = self._why_no_trees(X, y, last)
+        if why:
+            self.notes_.append(f"{why}: the forecast is the buy-till-you-die model's alone")
             return None
         return ValueRegressor(**self.regressor).fit(
             X, np.maximum(y, 0.0)
         )  # a refund beyond the spend counts as zero
+
+    def _why_no_trees(self, X: pd.DataFrame, y: FloatArray, last: pd.DataFrame) -> str:
+        """Say why free trees would lose here; empty when they would not."""
+        if len(last) < _SMALL_BASE:
+            return f"{len(last)} customers are under {_SMALL_BASE}"
+        if len(y) < _SMALL_BASE or y.max() <= 0:
+            return f"{len(y)} rows have a closed {self.horizon}-day window (or none spent)"
+        history = int(last["age_days"].max()) + self.horizon  # to the end of the last window that has closed
+        if history < _YOUNG_DAYS:
+            return f"{history} days of history are under six months"
+        if 2 * self.horizon > history:
+            return f"a horizon of {self.horizon} days is over half of the {history} days of history"
+        return ""
 
     def _calibrate(
         self, X: pd.DataFrame, y: FloatArray, calibration: tuple[pd.DataFrame, pd.DataFrame] | None
@@ -202,16 +222,22 @@ class LifetimeValue:
 
     def _forecast(self, features: pd.DataFrame) -> FloatArray:
         """Expected spend before the total is set, shape (n,)."""
-        parts, weights = [], []
+        total = np.zeros(len(features))
         if self.trees_ is not None:
-            parts.append(self.trees_.predict(features))
-            weights.append(1 - self.btyd_weight if self.orders_ is not None else 1.0)
+            total += self._share_of_trees() * self.trees_.predict(features)
         if self.orders_ is not None:
-            history = purchase_histories(features)
-            orders = self.orders_.expected_purchases(history, self.horizon).to_numpy()
-            parts.append(orders * self.spend_.expected_spend(history).to_numpy())
-            weights.append(self.btyd_weight if self.trees_ is not None else 1.0)
-        return np.asarray(np.average(parts, axis=0, weights=weights))
+            total += (1 - self._share_of_trees()) * self._btyd_forecast(features)
+        return total
+
+    def _share_of_trees(self) -> float:
+        if self.trees_ is None or self.orders_ is None:
+            return 0.0 if self.trees_ is None else 1.0
+        return 1 - self.btyd_weight
+
+    def _btyd_forecast(self, features: pd.DataFrame) -> FloatArray:
+        history = purchase_histories(features)
+        orders = self.orders_.expected_purchases(history, self.horizon).to_numpy()
+        return np.asarray(orders * self.spend_.expected_spend(history).to_numpy())
 
     def score(self, features: pd.DataFrame) -> pd.DataFrame:
         """Return `clv_{h}d`, `_low`, `_high` and `clv_historic`, same index.
@@ -234,6 +260,39 @@ class LifetimeValue:
         scores["clv_historic"] = _net_spend(features)
         return scores
 
+    def contributions(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Exact parts of `clv_{h}d` in its currency, same index, NaN for people who never bought.
+
+        One column a feature, `rhythm_spend_{h}d` for the whole of the buy-till-you-die forecast against its mean, and
+        `base_value`; the row sum is the forecast.
+        """
+        frame, bought = (
+            require_columns(features, self.feature_names_in_, "the lifetime value"),
+            _buyers(features),
+        )
+        columns = [*self.feature_names_in_, f"rhythm_spend_{self.horizon}d", "base_value"]
+        parts, share = np.full((len(frame), len(columns)), np.nan), self._share_of_trees()
+        parts[bought] = 0.0
+        if self.trees_ is not None and bought.any():
+            grown = self.trees_.contributions(frame[bought])
+            parts[np.ix_(bought, [*range(len(columns) - 2), -1])] = share * grown
+        if self.orders_ is not None and bought.any():
+            parts[bought, -2] = (1 - share) * (self._btyd_forecast(frame[bought]) - self.btyd_mean_)
+            parts[bought, -1] += (1 - share) * self.btyd_mean_
+        return pd.DataFrame(parts * self.total_factor_ * self._worth(), index=features.index, columns=columns)
+
+    def reasons(self, features: pd.DataFrame, count: int = 3) -> pd.DataFrame:
+        """What lifts or lowers a forecast, in words, strength in money; see `reasons.top_reasons`."""
+        frame, bought = (
+            require_columns(features, self.feature_names_in_, "the lifetime value"),
+            _buyers(features),
+        )
+        name = f"rhythm_spend_{self.horizon}d"
+        values = frame.assign(**{name: np.nan})
+        if self.orders_ is not None and bought.any():
+            values.loc[bought, name] = self._btyd_forecast(frame[bought])
+        return top_reasons(self.contributions(features), values, count=count, typical=self.typical_)
+
     def _worth(self) -> float:
         """Margin times the mean discount of money that comes evenly over the horizon."""
         d = np.log1p(self.discount_rate_per_year) * self.horizon / 365.25
@@ -251,6 +310,8 @@ class LifetimeValue:
             "spend": None if self.spend_ is None else self.spend_.to_dict(),
             "trees": None if self.trees_ is None else self.trees_.to_dict(),
             "total_factor": self.total_factor_,
+            "typical": self.typical_,
+            "btyd_mean": getattr(self, "btyd_mean_", 0.0),
             "bands": None if self.bands_ is None else self.bands_.to_dict(),
             "notes": list(self.notes_),
         }
@@ -271,6 +332,7 @@ class LifetimeValue:
         model.trees_ = ValueRegressor.from_dict(content["trees"]) if content["trees"] else None
         model.total_factor_ = content["total_factor"]
         model.bands_ = ConformalBands.from_dict(content["bands"]) if content["bands"] else None
+        model.typical_, model.btyd_mean_ = dict(content.get("typical", {})), content.get("btyd_mean", 0.0)
         model.notes_ = list(content["notes"])
         return model
 

