@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segml.errors import ConfigurationError, DataError, NotEnoughDataError
+from segml.errors import ConfigurationError, DataError, ModelError, NotEnoughDataError
 from segml.evaluation.stability import adjusted_rand_score
 from segml.models.segments.declared import DeclaredSegments
 from segml.models.segments.factors import SurveyFactors
@@ -178,3 +178,15 @@ def test_factor_scores_use_only_the_answers_given_and_signs_do_not_flip():
     truth = taste[:, [0, 1]] if abs(factors.loadings_.loc["a", "factor_1"]) > 0.5 else taste[:, [1, 0]]
     for j in range(2):
         assert np.corrcoef(scores.iloc[:, j], truth[:, j])[0, 1] > 0.8
+
+
+def test_nobody_and_people_without_answers_are_scored_too(fitted):
+    segments, answers, _ = fitted
+    assert segments.score(answers.iloc[:0]).shape == (0, 3)
+    silent = segments.score(answers.iloc[:2] * np.nan)
+    assert (silent["segment_declared_name"] == "unknown").all()
+
+
+def test_settings_that_can_not_be_are_refused_at_once():
+    with pytest.raises(ModelError, match=r"k is at least 1, not 0; n_bootstraps is at least 2, not 1"):
+        DeclaredSegments(MUSIC, k=0, n_bootstraps=1).fit(some_answers())

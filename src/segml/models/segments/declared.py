@@ -18,15 +18,8 @@ from threadpoolctl import threadpool_limits
 from segml.errors import NotEnoughDataError
 from segml.evaluation.stability import segment_jaccard
 from segml.models.segments.behavioural import UNCERTAIN_BELOW
-from segml.models.segments.consensus import AnsweredRows, fit_consensus, labeller_of
-from segml.models.segments.declared_choice import (
-    calibrate_temperature,
-    choose_k,
-    compare_style_shares,
-    compare_ways,
-    memberships_from,
-    vote_shares,
-)
+from segml.models.segments.consensus import AnsweredRows, labeller_of
+from segml.models.segments.declared_choice import choose_segments, compare_style_shares, memberships_from
 from segml.models.segments.declared_names import continue_identities, name_declared, profile_declared
 from segml.models.segments.factors import SurveyFactors
 from segml.models.segments.identity import UNKNOWN_ID, SegmentIdentity, SegmentMatch
@@ -34,6 +27,7 @@ from segml.models.segments.preparation import FeatureError
 from segml.models.segments.profiles import MIN_GROUP
 from segml.models.segments.respondents import (
     clustered_items,
+    column_moments,
     count_people,
     refuse_too_few,
     usable_people,
@@ -46,8 +40,7 @@ from segml.models.segments.response_style import (
     read_answers_frame,
 )
 from segml.models.segments.sampling import canonical_sample
-from segml.models.segments.selection import SelectionRules, choice_sentence
-from segml.models.segments.separation import Separation, measure_separation
+from segml.models.segments.selection import SelectionRules
 
 _FRAMES = ("selection_", "stability_", "segment_stability_", "style_shares_", "profile_")
 _PLAIN = (
@@ -197,15 +190,15 @@ class DeclaredSegments:
         """
         self._check_settings()
         values = self._without_useless(read_answers_frame(answers, self.questionnaire))
-        self.item_means_ = np.nanmean(values, axis=0)
+        self.item_means_, _ = column_moments(values)
         usable, straight = usable_people(values, self.questionnaire_, self.item_means_, self.min_answered)
         self.counts_ = count_people(values, usable, straight)
         refuse_too_few(self.counts_, self.k or self.k_range[0])
-        self.item_means_ = np.nanmean(values[usable], axis=0)
+        self.item_means_, _ = column_moments(values[usable])
         own = answers.loc[usable]
         sample = canonical_sample(own, values[usable], self.sample_size, self.random_state)
         measures = self._measures(sample).to_numpy()
-        self.measure_means_, scales = np.nanmean(measures, axis=0), np.nanstd(measures, axis=0)
+        self.measure_means_, scales = column_moments(measures)
         self.measure_scales_ = np.where(scales > 1e-9, scales, 1.0)
         with threadpool_limits(limits=1):  # sums in parallel differ in the last digits
             self._choose_and_fit(self._standardised(sample), sample)
@@ -342,38 +335,20 @@ class DeclaredSegments:
         return np.asarray((self._measures(values).to_numpy() - self.measure_means_) / self.measure_scales_)
 
     def _choose_and_fit(self, rows: np.ndarray, sample: np.ndarray) -> None:
-        seed = self.random_state
-        rules = SelectionRules(self.min_stability, self.min_share, self.n_bootstraps, 1, seed)
+        rules = SelectionRules(self.min_stability, self.min_share, self.n_bootstraps, 1, self.random_state)
         top = min(self.k_range[1], len(rows) // MIN_GROUP)
         candidates = [self.k] if self.k else list(range(self.k_range[0], top + 1))
-        self.selection_, replicates = choose_k(rows, candidates, rules, self.runs)
-        eligible = self.selection_["chosen"].any()
-        best = self.selection_.sort_values(["chosen", "stability_median"], ascending=False, kind="stable")
-        k = int(best["k"].iloc[0])
-        separation = (
-            measure_separation(np.nan_to_num(rows), k, "kmeans", seed) if k > 1 else Separation.of_nothing()
-        )
-        self.stable_ = bool(eligible and separation.above_noise)
-        self.choice_reason_ = choice_sentence(
-            self.selection_, rules, self.k is not None, len(rows), separation
-        )
-        centres = fit_consensus(rows, k, seed, self.runs)
-        labels = labeller_of(centres)(rows)
-        self.stability_ = compare_ways(rows, k, replicates[k], seed)
+        found = choose_segments(rows, candidates, rules, self.runs, fixed=self.k is not None)
+        self.selection_, self.stability_ = found.selection, found.stability
+        self.stable_, self.choice_reason_ = found.stable, found.reason
+        self.centres_, self.temperature_ = found.centres, found.temperature
+        distances = AnsweredRows(rows).squared_distances(self.centres_)
+        best = memberships_from(distances, self.temperature_).max(axis=1)
+        self.unsure_share_ = float((best < UNCERTAIN_BELOW).mean())
+        self.segment_stability_ = segment_jaccard(distances.argmin(axis=1), found.replicate)
         style = measure_style(sample, self.questionnaire_, self.item_means_)["style_mean"]
         raw = sample[:, clustered_items(self.questionnaire_)]
-        self.style_shares_ = compare_style_shares(raw, rows, style, candidates, seed, self.runs)
-        if not self.stable_ and self.k is None:
-            centres, labels = np.zeros((1, rows.shape[1])), np.zeros(len(rows), dtype=int)
-        order = np.lexsort([*np.round(centres, 6).T[::-1], -np.bincount(labels, minlength=len(centres))])
-        self.centres_ = centres[order]
-        labels = order.argsort()[labels]
-        distances = AnsweredRows(rows).squared_distances(self.centres_)
-        votes = replicates[k] if len(centres) > 1 else labels[None, :]
-        self.temperature_ = calibrate_temperature(distances, vote_shares(labels, votes))
-        best_membership = memberships_from(distances, self.temperature_).max(axis=1)
-        self.unsure_share_ = float((best_membership < UNCERTAIN_BELOW).mean())
-        self.segment_stability_ = segment_jaccard(labels, votes)
+        self.style_shares_ = compare_style_shares(raw, rows, style, candidates, self.random_state, self.runs)
 
     def _describe(self, sample: np.ndarray) -> None:
         centred = self._centred(sample)

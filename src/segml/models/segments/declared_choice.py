@@ -10,6 +10,7 @@ put a person into each segment.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -29,14 +30,76 @@ from segml.models.segments.selection import (
     SELECTION_COLUMNS,
     SelectionRules,
     best_candidate,
+    choice_sentence,
     tied_candidates,
 )
-from segml.models.segments.separation import measure_separation
+from segml.models.segments.separation import Separation, measure_separation
 
 WAYS = ("one start", "best of 50 starts", "consensus of 30 runs")
 """The clusterings whose stability is compared."""
 
 LOG_TEMPERATURES = (-4.0, 8.0)
+
+
+@dataclass(frozen=True)
+class SegmentChoice:
+    """Declared segments of prepared rows, with their evidence.
+
+    Attributes
+    ----------
+    centres : array, shape (n_segments, d)
+        The largest segment first; one centre when nothing is stable.
+    temperature : float
+    stable : bool
+    reason : str
+    selection, stability : DataFrame
+        From `choose_k` and `compare_ways`.
+    replicate : array of int, shape (n_bootstraps, n)
+        Bootstrap labels of the chosen number of segments.
+    """
+
+    centres: np.ndarray
+    temperature: float
+    stable: bool
+    reason: str
+    selection: pd.DataFrame
+    stability: pd.DataFrame
+    replicate: np.ndarray
+
+
+def choose_segments(
+    rows: np.ndarray, candidates: Sequence[int], rules: SelectionRules, runs: int, fixed: bool
+) -> SegmentChoice:
+    """Choose k, fit the consensus, and calibrate its memberships.
+
+    Parameters
+    ----------
+    rows : array, shape (n, d)
+        Standardised measures in a canonical order, NaN for unanswered.
+    candidates : sequence of int
+    rules : SelectionRules
+    runs : int
+    fixed : bool
+        True keeps the only candidate also when it is not stable.
+    """
+    selection, replicates = choose_k(rows, candidates, rules, runs)
+    ranked = selection.sort_values(["chosen", "stability_median"], ascending=False, kind="stable")
+    k = int(ranked["k"].iloc[0])
+    separation = Separation.of_nothing()
+    if k > 1:
+        separation = measure_separation(np.nan_to_num(rows), k, "kmeans", rules.seed)
+    stable = bool(selection["chosen"].any() and separation.above_noise)
+    reason = choice_sentence(selection, rules, fixed, len(rows), separation)
+    stability = compare_ways(rows, k, replicates[k], rules.seed)
+    replicate = replicates[k] if stable or fixed else np.zeros((1, len(rows)), dtype=np.int64)
+    centres = fit_consensus(rows, k, rules.seed, runs) if stable or fixed else np.zeros((1, rows.shape[1]))
+    sizes = np.bincount(labeller_of(centres)(rows), minlength=len(centres))
+    # Rounded: the last digits of a centre may differ between machines, and must not decide.
+    centres = centres[np.lexsort([*np.round(centres, 6).T[::-1], -sizes])]
+    distances = AnsweredRows(rows).squared_distances(centres)
+    votes = vote_shares(distances.argmin(axis=1), replicate)
+    temperature = calibrate_temperature(distances, votes)
+    return SegmentChoice(centres, temperature, stable, reason, selection, stability, replicate)
 
 
 def consensus_labeller(k: int, runs: int) -> Callable[[np.ndarray, int], Labeller]:

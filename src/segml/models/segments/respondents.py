@@ -27,6 +27,21 @@ def useless_items(values: np.ndarray, items: Sequence[str]) -> dict[str, str]:
     return reasons
 
 
+def column_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the given answers of each column; 0 and 0 where there is none.
+
+    Examples
+    --------
+    >>> means, deviations = column_moments(np.array([[1.0, np.nan], [3.0, np.nan]]))
+    >>> means.tolist(), deviations.tolist()
+    ([2.0, 0.0], [1.0, 0.0])
+    """
+    known = ~np.isnan(values)
+    n = np.maximum(known.sum(axis=0), 1)
+    means = np.where(known, values, 0.0).sum(axis=0) / n
+    return means, np.sqrt(np.where(known, (values - means) ** 2, 0.0).sum(axis=0) / n)
+
+
 def clustered_items(asked: Questionnaire) -> np.ndarray:
     """Which items belong to batteries that are clustered, shape (items,)."""
     return np.concatenate([np.full(len(battery.items), battery.clustered) for battery in asked.batteries])
