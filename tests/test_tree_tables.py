@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import lightgbm as lgb
 import numpy as np
 import pytest
@@ -53,3 +55,14 @@ def test_r41_contributions_and_base_sum_to_the_raw_score() -> None:
 def test_larger_trees_are_left_to_the_booster() -> None:
     booster, _ = _grown(20, 8, missing=0.0)
     assert not TreeTables.can_serve(booster.dump_model())
+
+
+def test_r41_tables_agree_with_the_shap_library() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its import speaks of other packages
+        import shap
+
+        booster, x = _grown(8, 4, missing=0.1)
+        theirs = shap.TreeExplainer(booster).shap_values(x[:200])
+    ours = TreeTables(booster.dump_model()).contributions(x[:200])[:, :-1]
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
