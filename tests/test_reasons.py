@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segml.errors import ModelError
+from segml.errors import DataError, ModelError
 from segml.models.reasons import reason_summary_frame, sentences, top_reasons, topic_of
 from segml.models.returning import ReturnClassifier
+from segml.models.segment_reasons import segment_reasons_frame
 
 NAMES = ["recency_days", "gap_ratio", "orders_90d", "orders_30d", "spend_90d", "age_days"]
 
@@ -135,3 +136,26 @@ def test_summary_by_segment_weighs_every_customer_once():
     one = frame[(frame["group"] == "loyal") & (frame["feature"] == "age_days")].iloc[0]
     assert one["mean"] == pytest.approx(parts.loc[segments == "loyal", "age_days"].mean())
     assert one["customers"] == 100
+
+
+def test_r41_a_segment_is_told_apart_by_what_its_members_share():
+    parts, values = drawn(600)
+    segments = pd.Series(np.where(values["recency_days"] > 30, "quiet", "busy"), index=parts.index)
+    parts["recency_days"] = np.where(segments == "quiet", 1.5, -1.0)
+    found = segment_reasons_frame(parts, values, segments)
+    first = found[found["place"] == 1].set_index("segment")
+    assert set(first["feature"]) == {"recency_days"}
+    assert first["direction"].to_dict() == {"busy": "lowers", "quiet": "raises"}
+    assert first.loc["quiet", "strength_word"] == "strong"
+    assert (
+        found.groupby("segment")["feature"].agg(lambda names: len({topic_of(n) for n in names})).eq(3).all()
+    )
+    shuffled = parts.sample(frac=1, random_state=1).index
+    again = segment_reasons_frame(parts.loc[shuffled], values.loc[shuffled], segments.loc[shuffled])
+    pd.testing.assert_frame_equal(again, found, rtol=1e-12)
+
+
+def test_r41_segment_reasons_refuse_other_customers():
+    parts, values = drawn(10)
+    with pytest.raises(DataError, match="not the same customers"):
+        segment_reasons_frame(parts, values, pd.Series("a", index=range(10)))
