@@ -30,7 +30,7 @@ def test_without_missing_answers_it_is_plain_kmeans(seed):
 def test_planted_groups_are_found_with_a_third_of_the_answers_missing():
     values, truth = planted(2, missing=0.33)
     found = labeller_of(fit_consensus(values, 3, seed=0))(values)
-    assert adjusted_rand_score(truth, found) > 0.75  # complete answers: 0.93
+    assert adjusted_rand_score(truth, found) > 0.8  # measured 0.88; with all answers 0.96
 
 
 def test_missing_answers_are_not_taken_for_the_mean():

@@ -66,7 +66,7 @@ def test_r18_the_consensus_comes_back_best_and_one_start_worst(survey, request):
 
 
 def test_the_big_five_are_found_among_their_items(big_five):
-    """Each factor of the centred items is loaded most by the items of one trait (McCrae and Costa 1987)."""
+    """Each factor of the centred items is loaded most by the items of one trait."""
     segments, answers = big_five
     main = SurveyFactors(5).fit(segments.centred(answers)).loadings_.abs().idxmax(axis=1)
     own = main.groupby(main.index.str[0]).agg(lambda factor: factor.mode().iloc[0])

@@ -7,8 +7,8 @@ so nothing is filled in, neither at fitting nor at scoring.
 *Bagged clustering*: on surveys, where groups shade into each other, one KMeans depends on its start and on who
 happened to answer. Thirty runs on 80 % subsamples do not agree in detail, but their centres crowd around the same
 places: the thirty sets of centres are clustered once more, and the means of those crowds are the consensus. It is a
-set of centres again, so scoring stays a distance. Voting person by person and clustering the co-membership matrix
-were tried beside it: less stable on both public surveys, and neither scores a newcomer.
+set of centres again, so scoring stays a distance. Voting person by person and clustering the co-memberships were
+tried beside it on the Young People Survey: mostly a little less stable, and of themselves neither scores a newcomer.
 
 Runs share one matrix product (all centres side by side, single precision), which is what makes thirty cheap.
 

@@ -1,7 +1,7 @@
 """How people answer, taken apart from what they answer.
 
 Some agree with whatever is asked, some live at the ends of the scale. Clustered as they are, survey answers give
-very stable segments that are these habits (on two public surveys the person's mean explains 32-49 % of the
+very stable segments that are these habits (on two public surveys the person's mean explains 27-48 % of the
 membership). So, before anything is clustered,
 
 * each answer is taken as its difference from the item's own mean (a person who skipped the popular items is not
