@@ -1,9 +1,9 @@
 """How many declared segments, how surely they come back, and what a membership is worth.
 
 The rules are those of behavioural segments (`selection.py`, `separation.py`); the clustering they judge is the
-consensus. Memberships are calibrated against the same bootstrap instead of assuming round Gaussians: distances are divided by
-one temperature, chosen so that memberships match how often the bootstrap clusterings put a person into each segment. (On
-the Young People Survey it is 1.5, where the textbook has 1.8: the assumption was not far off there.)
+consensus. Memberships are calibrated against the same bootstrap instead of assuming round Gaussians: distances are
+divided by one temperature, chosen so that memberships match how often the bootstrap clusterings put a person into
+each segment. (On the Young People Survey it is 1.5, where the textbook has 1.8: the assumption was not far off.)
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The few dimensions behind many items: varimax factors with signs and names that never flip.
 
 Factors are for naming and describing segments; people are not clustered on them (tried on the Young People Survey
-with 4, 6 and 8 factors: no more stable than the items). Scores use the answers that were given and no others: the posterior mean of
-the factors under the fitted model, where an unanswered item simply brings no evidence.
+with 4, 6 and 8 factors: no more stable than the items). Scores use the answers that were given and no
+others: the posterior mean of the factors under the fitted model, where an unanswered item brings no evidence.
 
 References
 ----------
