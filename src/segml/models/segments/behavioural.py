@@ -292,8 +292,10 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         segmenter.preparation_ = FeaturePreparation.from_dict(stored["preparation"])
         segmenter.partition_ = partition_from_dict(stored["partition"])
         segmenter.sizes_ = np.array(stored["sizes"], dtype=np.int64)
+        # Models stored before outliers were told apart have none.
+        kept = {"outlier_limit": float("inf"), "outlier_share": 0.0} | stored
         for name in PLAIN_ATTRIBUTES:
-            setattr(segmenter, f"{name}_", stored[name])
+            setattr(segmenter, f"{name}_", kept[name])
         segmenter.separation_ = Separation(**stored["separation"])
         segmenter.selection_ = pd.DataFrame(stored["selection"])
         segmenter.segment_stability_ = pd.DataFrame(stored["segment_stability"])

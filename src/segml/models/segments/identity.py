@@ -63,9 +63,9 @@ class SegmentMatch:
     births, deaths : list of str
         Ids that appear, and ids that found no successor.
     splits : dict of old id to list of new ids
-        Old segments of which at least a quarter went to each of two or more new ones.
+        Old segments of which at least a quarter went to each of two or more new ones, one of them born of it.
     merges : dict of new id to list of old ids
-        New segments of which at least a quarter came from each of two or more old ones.
+        New segments of which at least a quarter came from each of two or more old ones, one of which died.
     n_common : int
         Customers that both runs know.
     """
@@ -169,15 +169,12 @@ def match_segments(
         overlap[label] = float(jaccard[i, kept[i]]) if i in kept else 0.0
     old_ids = [str(name) for name in counts.columns]
     new_ids = list(mapping.values())
-    return SegmentMatch(
-        mapping=mapping,
-        overlap=overlap,
-        births=[identity for identity in new_ids if identity not in old_ids],
-        deaths=[identity for identity in old_ids if identity not in new_ids],
-        splits=_shared(table.T, old_ids, new_ids),
-        merges=_shared(table, new_ids, old_ids),
-        n_common=len(common),
-    )
+    births = [identity for identity in new_ids if identity not in old_ids]
+    deaths = [identity for identity in old_ids if identity not in new_ids]
+    # People who merely move between two segments that both go on are migration, not a split or a merge.
+    splits = {old: parts for old, parts in _shared(table.T, old_ids, new_ids).items() if {*parts} & {*births}}
+    merges = {new: parts for new, parts in _shared(table, new_ids, old_ids).items() if {*parts} & {*deaths}}
+    return SegmentMatch(mapping, overlap, births, deaths, splits, merges, len(common))
 
 
 def first_ids(n_segments: int, prefix: str = "B") -> list[str]:

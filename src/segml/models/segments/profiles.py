@@ -36,6 +36,9 @@ CORE_AXES = ("recency", "frequency", "value")
 CORE_WEIGHT = 1.25
 """Recency, frequency and value are named before others that are about as strong: they are what people act on."""
 
+ONE_TIME_UNSPOKEN = ("frequency", "breadth", "rhythm", "trend")
+"""What can't be said of people who have bought once: one purchase is no habit and no trend."""
+
 WORD_ORDER = ("trend", "tenure", "frequency", "value")
 
 ORDER_COUNTS = ("orders_total", "active_days_total")
@@ -309,8 +312,15 @@ def _largest_first(labels: np.ndarray) -> list[Hashable]:
 
 
 def clear_differences(rows: pd.DataFrame) -> pd.DataFrame:
-    """Differences large enough to name, with intervals that exclude zero, strongest first."""
+    """Differences large enough to name, with intervals that exclude zero, strongest first.
+
+    A difference in spend that the segment's share of all money contradicts is left out: nobody is high-value for
+    having bought lately when the others bring more.
+    """
     clear = (rows["effect"].abs() >= NAMED_FROM) & (rows["effect_low"] * rows["effect_high"] > 0)
+    more = rows["spend_share"] - rows["share"]
+    of_value = rows["feature"].map(lambda feature: words_for(feature).axis == "value").astype(bool)
+    clear &= ~(of_value & (more * rows["effect"] < 0))
     return rows[clear].sort_values("effect", key=np.abs, ascending=False, kind="stable")
 
 
@@ -324,7 +334,7 @@ def _spoken_axes(rows: pd.DataFrame) -> list[tuple[str, str]]:
     for feature, effect in clear[["feature", "effect"]].itertuples(index=False):
         words = words_for(feature)
         word = words.high if effect > 0 else words.low
-        if word and not (one_timers and words.axis in ("frequency", "breadth", "rhythm")):
+        if word and not (one_timers and words.axis in ONE_TIME_UNSPOKEN):
             spoken.setdefault(words.axis, (word, words.place))
     return list(spoken.values())
 

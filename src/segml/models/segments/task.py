@@ -121,7 +121,7 @@ class SegmentTask:
         found = [self.match_.mapping.get(label) for label in range(len(names))]
         spare = iter(first_ids(1_000, f"{ID_PREFIX[self.task]}x"))  # labels nobody of the fitted base has
         chosen = [identity or next(spare) for identity in found]
-        own = _distinct_from(names, [kept_names[i] for i in chosen if i in kept_names], self.language)
+        own = _distinct_from(names, list(kept_names.values()), self.language)
         self.identities = [SegmentIdentity(i, kept_names.get(i, own[n])) for n, i in enumerate(chosen)]
         self.retired_ids = sorted({i for i in taken if i not in chosen})
         return self
