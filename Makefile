@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup raw run data train score lists measure report test test-slow test-spark check format bench notebooks lab ui lock clean
+.PHONY: help setup raw run data train score lists measure report test test-slow test-spark check format bench accuracy notebooks lab ui lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -88,6 +88,9 @@ format: setup ## rewrite the code in the house's format
 
 bench: setup ## speed and memory against what a user would take instead
 	@$(BIN)/python -m tests.bench
+
+accuracy: setup ## figures on public data beside published bars and the naive rule
+	@$(BIN)/python -m tests.accuracy
 
 notebooks: setup ## run every notebook from top to bottom
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 notebooks -p no:cacheprovider

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -28,26 +27,11 @@ from segml.pipelines.narration import Silent
 from segml.pipelines.predictions import TrainingData, train_returns
 from segml.pipelines.train import plan_training, snapshot_request, training_snapshots
 from segml.registry.registered import RegisteredModel
+from steady_shop import CONFIG, TODAY, orders_of_a_stable_shop, write_orders
 
 HORIZON, ACTIVE = 60, 365
-PAST, JUDGED, TODAY = (400, 460, 520, 580), 640, 800
+PAST, JUDGED = (400, 460, 520, 580), 640
 LABEL = "were silent"
-
-
-def orders_of_a_stable_shop(seed: int, people: int = 2_500) -> pd.DataFrame:
-    """Customers come, buy at their own rate, and leave, at the same pace for ever."""
-    rng = np.random.default_rng(seed)
-    joined = rng.uniform(-1_200, TODAY, people)
-    life = rng.exponential(300, people)
-    count = 1 + rng.poisson(rng.gamma(2.0, 0.02, people) * life)
-    who = np.repeat(np.arange(people), count)
-    first = np.r_[0, np.cumsum(count)[:-1]]
-    day = joined[who] + rng.random(len(who)) * life[who]
-    day[first] = joined
-    likes_discounts = rng.beta(1, 3, people)
-    discounted = rng.random(len(who)) < likes_discounts[who]
-    orders = pd.DataFrame({"customer": who, "day": np.floor(day).astype(int), "discounted": discounted})
-    return orders[orders["day"] < TODAY]
 
 
 def snapshot(orders: pd.DataFrame, cutoff: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -167,32 +151,6 @@ def test_a_reference_survives_json_and_few_outcomes_are_not_judged():
     assert again == watch.reference
     few = MaturedTruth.measure("2017-11-06", [1.0] * 5 + [0.0] * 500, [0.01] * 505)
     assert few.auc is None
-
-
-def write_orders(orders: pd.DataFrame, file: Path) -> None:
-    ids = "c" + orders["customer"].astype(str)
-    table = pd.DataFrame(
-        {
-            "order_id": [f"o{i}" for i in range(len(orders))],
-            "customer_id": ids.to_numpy(),
-            "ordered_at": (pd.Timestamp("2016-01-01") + pd.to_timedelta(orders["day"], "D")).to_numpy(),
-            "amount": 10.0,
-        }
-    )
-    table.to_csv(file, index=False)
-
-
-CONFIG = """\
-base: shop
-currency: EUR
-tables:
-  orders:
-    files: orders.csv
-    columns: [order_id, customer_id, ordered_at, amount]
-cutoffs: {every_days: 45, at_most: 4, minimum_history_days: 200}
-horizons: {dormancy: 60, churn: 60, clv: 60}
-scoring: {threads: 1}
-"""
 
 
 def test_r43_a_champion_is_held_against_what_came_true_and_the_clock_is_never_asked(tmp_path):

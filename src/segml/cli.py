@@ -30,6 +30,7 @@ the same, a step at a time:
   segml lists CONFIG    scores -> campaign lists with holdouts
   segml measure CONFIG  what past lists earned against their holdouts
   segml report CONFIG   one HTML page over the last run
+  segml backtest CONFIG the return models at several past cutoffs
 
 any setting can be replaced for one call:
   segml run configs/online_retail.yaml --set tables.order_lines.files=/data/retail.parquet
@@ -46,6 +47,7 @@ _COMMANDS = {
     "score": "champions -> scores and tags",
     "lists": "scores -> campaign lists with holdouts",
     "measure": "what past lists earned against their holdouts",
+    "backtest": "would the models have won at every cutoff of the past?",
     "report": "one HTML page over the last run",
 }
 

@@ -19,6 +19,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from segml.config import Config
+    from segml.pipelines.backtest import BacktestResult
     from segml.pipelines.check import CheckResult
     from segml.pipelines.data import DataResult
     from segml.pipelines.flat import FlatResult
@@ -182,6 +183,24 @@ def measure_screen(result: MeasureResult) -> RenderableType:
         table.add_row(str(row.campaign), str(row.as_of), str(row.status), str(row.statement))
     where = _line(f"orders until {result.data_until}; every figure in {_short(result.file, result.config)}")
     return Group(_title(result.config, "measured"), table, where)
+
+
+def backtest_screen(result: BacktestResult) -> RenderableType:
+    """The model against each rival at every test cutoff, in pairs."""
+    columns = ("task", "cutoff", ("customers", "right"), ("AUC", "right"), "rival", ("its AUC", "right"))
+    table = _table(*columns, ("better by", "right"), "95 % interval", "verdict")
+    for row in result.differences.to_dict("records"):
+        numbers = [f"{row[name]:.3f}" for name in ("first", "second")]
+        interval = f"{row['low']:+.3f} to {row['high']:+.3f}"
+        table.add_row(
+            row["task"], row["cutoff"], f"{row['customers']:,}", numbers[0], row["rival"], numbers[1],
+            f"{row['difference']:+.3f}", interval, row["verdict"],
+        )  # fmt: skip
+    parts: list[RenderableType] = [_title(result.config, "backtest"), table]
+    if result.unavailable:
+        parts.append(_listing("not backtested", result.unavailable))
+    parts.append(_line(f"every figure in {_short(result.folder, result.config)}"))
+    return Group(*parts)
 
 
 def report_screen(result: ReportResult) -> RenderableType:

@@ -16,15 +16,14 @@ import pandas as pd
 
 from segml.campaigns.export.generic import write_csv
 from segml.campaigns.holdout import HELD_OUT, TREATED
-from segml.config import OfferSettings
 from segml.errors import ConfigurationError, DataError, ModelError, NotEnoughDataError
 from segml.evaluation.calibration import gains_frame, reliability_frame
 from segml.evaluation.comparison import PairedDifference, paired_difference
 from segml.evaluation.metrics import classification_report_frame
-from segml.evaluation.profit import RetentionOffer, expected_maximum_profit, maximum_profit, profit_frame
 from segml.models.flat import FlatTask, censoring_weights
 from segml.models.flat_columns import FlatEncoder, SingleColumnRule, single_column_rules
 from segml.pipelines.narration import Narrator, Silent
+from segml.pipelines.offer import offer_metrics, offer_of, offer_plots
 from segml.pipelines.promotion import ModelOutcome, Trained, remembered, settle
 from segml.registry.fingerprint import feature_contract, fingerprint
 from segml.registry.floor import DataCounts, DataFloor, check_floor
@@ -39,6 +38,7 @@ SUSPICIOUS_AUC = 0.98
 IS_THE_LABEL = 0.9999
 _UNAVAILABLE = {
     "measure": "lists of a flat table can't be measured: it holds no orders that follow them",
+    "backtest": "a table drawn once has one cutoff, so there is nothing to go back to",
     "report": "the page tells of orders and segments, which a flat table does not hold; the model's card and plots are "
     "in the registry (make ui)",
 }
@@ -310,20 +310,6 @@ def _versus(
     return _compare(config, outcome, probability, score), []
 
 
-def offer_metrics(settings: OfferSettings | None, outcome: Any, probability: Any) -> dict[str, float]:
-    """Expected maximum profit a customer and its share, where the money at stake is configured."""
-    if settings is None:
-        return {}
-    offer = RetentionOffer(**settings.model_dump())
-    expected, best = (f(outcome, probability, offer) for f in (expected_maximum_profit, maximum_profit))
-    return {
-        "expected_maximum_profit": expected.per_customer,
-        "expected_maximum_profit_share": expected.share_contacted,
-        "maximum_profit": best.per_customer,
-        "maximum_profit_share": best.share_contacted,
-    }
-
-
 def _lost_from_sight(config: FlatConfig, split: Split) -> list[str]:
     if config.flat.duration is None:
         return []
@@ -360,7 +346,6 @@ def _plots(
     config: FlatConfig, outcome: Any, scores: dict[str, Any], model: FlatTask, held: pd.DataFrame
 ) -> dict[str, Any]:
     from segml.evaluation import plots
-    from segml.evaluation.plots_profit import plot_profit
     from segml.models.reasons import reason_summary_frame
 
     drawings: dict[str, Any] = {
@@ -370,12 +355,7 @@ def _plots(
             reason_summary_frame(model.contributions(held)), ax=ax
         ),
     }
-    if config.offer is not None:
-        offer = RetentionOffer(**config.offer.model_dump())
-        drawings["profit"] = lambda ax: plot_profit(
-            profit_frame(outcome, scores, offer), ax=ax, currency=config.currency
-        )
-    return drawings
+    return drawings | offer_plots(config.offer, config.currency, outcome, scores)
 
 
 def score_flat(
@@ -467,7 +447,7 @@ def _share_to_list(config: FlatConfig, probability: Any) -> float:
     """With an offer, everybody whose expected profit is above zero; otherwise the configured share."""
     if config.offer is None:
         return config.list.share
-    offer = RetentionOffer(**config.offer.model_dump())
+    offer = offer_of(config.offer)
     saved = offer.acceptance * (offer.customer_value - offer.offer_cost) - offer.contact_cost
     pays = probability * saved > (1 - probability) * (offer.offer_cost + offer.contact_cost)
     return float(pays.mean())

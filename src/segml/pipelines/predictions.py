@@ -23,6 +23,7 @@ from segml.evaluation.metrics import classification_report_frame, value_report_f
 from segml.features.plan import FeaturePlan
 from segml.features.snapshot import load_labels, load_snapshot
 from segml.pipelines.drift import learn_reference
+from segml.pipelines.offer import offer_metrics, offer_plots
 from segml.pipelines.promotion import Trained
 from segml.pipelines.schedule import Schedule, unseen_season
 from segml.registry.floor import DataCounts, DataFloor, require_floor
@@ -173,7 +174,8 @@ def judge_return(
         decision=decision,
         metric="auc",
         metrics=metrics
-        | {"baseline_auc": against.second, "difference_low": against.low, "difference_high": against.high},
+        | {"baseline_auc": against.second, "difference_low": against.low, "difference_high": against.high}
+        | offer_metrics(data.config.models.offer, outcome, probability),
         difference=against,
         against_champion=against_champion,
         baseline_name="days since the last order",
@@ -196,7 +198,13 @@ def judge_return(
             "reasons": lambda ax: plots.plot_reason_summary(
                 reason_summary_frame(model.contributions(sample)), ax=ax
             ),
-        },
+        }
+        | offer_plots(
+            data.config.models.offer,
+            data.config.currency,
+            outcome,
+            {"model": probability, "recency rule": silence},
+        ),
     )
 
 
