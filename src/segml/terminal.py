@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from segml.sources.flat import FlatConfig
 
 _STATUS_STYLE = {"promoted": "green", "refused": "yellow", "unavailable": "dim", "built": "green"}
+_VERDICT_STYLE = {"better": "green", "worse": "red"}
 _TOP_REASONS = 3
 
 
@@ -187,16 +188,21 @@ def measure_screen(result: MeasureResult) -> RenderableType:
 
 def backtest_screen(result: BacktestResult) -> RenderableType:
     """The model against each rival at every test cutoff, in pairs."""
-    columns = ("task", "cutoff", ("customers", "right"), ("AUC", "right"), "rival", ("its AUC", "right"))
-    table = _table(*columns, ("better by", "right"), "95 % interval", "verdict")
-    for row in result.differences.to_dict("records"):
-        numbers = [f"{row[name]:.3f}" for name in ("first", "second")]
-        interval = f"{row['low']:+.3f} to {row['high']:+.3f}"
-        table.add_row(
-            row["task"], row["cutoff"], f"{row['customers']:,}", numbers[0], row["rival"], numbers[1],
-            f"{row['difference']:+.3f}", interval, row["verdict"],
-        )  # fmt: skip
-    parts: list[RenderableType] = [_title(result.config, "backtest"), table]
+    parts: list[RenderableType] = [_title(result.config, "backtest")]
+    for task, rows in result.differences.groupby("task", sort=False):
+        columns = ("cutoff", ("people", "right"), ("AUC", "right"), "rival", ("its AUC", "right"))
+        table = _table(*columns, ("better by", "right"), "95 % interval")
+        for row in rows.to_dict("records"):
+            table.add_row(
+                row["cutoff"],
+                f"{row['customers']:,}",
+                f"{row['first']:.3f}",
+                row["rival"],
+                f"{row['second']:.3f}",
+                Text(f"{row['difference']:+.3f}", _VERDICT_STYLE.get(row["verdict"], "")),
+                f"{row['low']:+.3f} to {row['high']:+.3f}",
+            )
+        parts += [_line(str(task)), table]
     if result.unavailable:
         parts.append(_listing("not backtested", result.unavailable))
     parts.append(_line(f"every figure in {_short(result.folder, result.config)}"))

@@ -36,7 +36,8 @@ SURE = 3.0  # standard errors
 LARGE = 0.2  # log-odds: 5 points at one half, 1 point at 6 %
 LARGE_AUC = 0.02
 LEAST_PER_OUTCOME = 30
-LEAST_PSI = 0.1
+LEAST_PSI = 0.1  # of the score
+LEAST_PSI_OF_A_FEATURE = 0.2
 _BINS = 10
 
 
@@ -101,11 +102,11 @@ class ColumnReference:
         actual = np.maximum(_shares(column, np.array(self.edges)), floor)
         return float(((actual - expected) * np.log(actual / expected)).sum())
 
-    def threshold(self, rows: int) -> float:
-        """PSI that is more than sampling noise, more than the past has shown, and enough to care about."""
+    def threshold(self, rows: int, least: float = LEAST_PSI) -> float:
+        """PSI that is more than sampling noise, more than the past has shown, and enough to care about (`least`)."""
         bins = max(sum(share > 0 for share in self.shares), 2)
         noise = chi2.ppf(0.999, bins - 1) * (1 / max(self.rows, 1) + 1 / max(rows, 1))
-        return float(max(LEAST_PSI, 1.25 * self.past, noise))
+        return float(max(least, 1.25 * self.past, noise))
 
 
 def _shares(column: FloatArray, edges: FloatArray) -> FloatArray:
@@ -179,7 +180,9 @@ class DriftReference:
         for name, reference in self.columns.items():
             if name in today:
                 psi = reference.psi(today[name].to_numpy(dtype=float))
-                limit = reference.threshold(len(today))
+                limit = reference.threshold(
+                    len(today), LEAST_PSI if name == SCORE else LEAST_PSI_OF_A_FEATURE
+                )
                 rows.append({"column": name, "psi": psi, "threshold": limit, "alarm": psi > limit})
         frame = pd.DataFrame(rows, columns=["column", "psi", "threshold", "alarm"])
         excess = frame["psi"] / frame["threshold"]
@@ -275,20 +278,23 @@ class MaturedTruth:
         'of 2,000 customers scored as of 2017-11-06 it ranks those who left with AUC 0.710,'
         """
         checks = (
-            self._calibration(happening),
+            self._calibration(reference, happening),
             self._order(reference, happening),
             self._rate(reference, happening),
         )
         return [sentence for sentence in checks if sentence]
 
-    def _calibration(self, happening: str) -> str:
+    def _calibration(self, reference: DriftReference, happening: str) -> str:
         surely = abs(self.realised - self.predicted) > SURE * self.noise
         if not (surely and _far(self.realised, self.predicted)):
             return ""
+        again = (
+            "; train again" if self.cutoff > reference.cutoff else ""
+        )  # a model just trained has no newer one
         return (
-            f"of {self.customers:,} customers scored as of {self.cutoff}, {_percent(self.predicted)} should have "
-            f"({happening}), and {_percent(self.realised)} did: read its probabilities as an order, not as numbers; "
-            "train again"
+            f"of {self.customers:,} customers scored as of {self.cutoff} {_percent(self.predicted)} were expected, and "
+            f"{_percent(self.realised)} found, among those who {happening}: read its probabilities as an order, not as "
+            f"numbers{again}"
         )
 
     def _order(self, reference: DriftReference, happening: str) -> str:

@@ -152,9 +152,7 @@ class FlatTask:
         blend = self.share_of_trees_ * trees[self.trees_kind_] + (1 - self.share_of_trees_) * logs
         weighted = bool((w != 1).any())
         self.platt_ = PlattScaling() if weighted else PlattScaling.fit(blend, y)
-        self.notes_.append(
-            f"{self.share_of_trees_:.0%} of the log-odds come from {self.trees_kind_} trees, the rest from a logistic"
-        )
+        self.notes_.append(f"the score is made of {_made_of(self.share_of_trees_, self.trees_kind_)}")
 
     def _grow(self, data: FloatArray, y: FloatArray, w: FloatArray, kind: str) -> BoostedTrees:
         chosen = TREES[kind].parameters(len(y), None, self.random_state, self.num_threads)
@@ -265,6 +263,12 @@ class FlatTask:
         model.typical_, model.topics_ = dict(content["typical"]), dict(content["topics"])
         model.notes_ = list(content["notes"])
         return model
+
+
+def _made_of(share: float, kind: str) -> str:
+    if share in (0.0, 1.0):
+        return f"{kind} trees alone" if share else "a logistic alone"
+    return f"{kind} trees ({share:.0%} of the log-odds) and a logistic"
 
 
 def _loss(log_odds: FloatArray, y: FloatArray, w: FloatArray) -> float:
