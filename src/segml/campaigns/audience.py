@@ -48,7 +48,7 @@ def unavailable_reason(
 
 def audience_sql(campaign: Campaign, limits: Limits, tag_columns: Mapping[str, str]) -> str:
     """Return one SQL condition for the whole audience; never null."""
-    parts = [_either_sql(condition, limits, tag_columns) for condition in campaign.audience]
+    parts = [either_sql(condition, limits, tag_columns) for condition in campaign.audience]
     return "(" + " and ".join(parts) + ")"
 
 
@@ -72,21 +72,28 @@ def literal(value: Any) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def _either_sql(condition: Condition, limits: Limits, tag_columns: Mapping[str, str]) -> str:
-    parts = [_condition_sql(part, limits, tag_columns) for part in condition.parts]
+def either_sql(condition: Condition, limits: Limits, tag_columns: Mapping[str, str]) -> str:
+    """Return one condition as SQL: any of its parts."""
+    parts = [condition_sql(part, limits, tag_columns) for part in condition.parts]
     return "(" + " or ".join(parts) + ")"
 
 
-def _condition_sql(condition: Condition, limits: Limits, tag_columns: Mapping[str, str]) -> str:
+def subject_sql(condition: Condition, tag_columns: Mapping[str, str]) -> str:
+    """Return the SQL expression of what a condition is about."""
+    return f"list_tags.{tag_columns[condition.tag]}" if condition.tag else condition.column
+
+
+def condition_sql(condition: Condition, limits: Limits, tag_columns: Mapping[str, str]) -> str:
+    """Return a single condition as SQL; never null."""
     text = bool(condition.tag) or condition.column.partition(".")[0] in _TEXT_TABLES
-    subject = f"list_tags.{tag_columns[condition.tag]}" if condition.tag else condition.column
+    subject = subject_sql(condition, tag_columns)
     operator = condition.operator
     if operator in ("missing", "known"):
         return f"{subject} is {'not ' if operator == 'known' else ''}null"
     if operator in ("is", "in", "not_in"):
         values = condition.value if isinstance(condition.value, (list, tuple)) else [condition.value]
         return _membership_sql(subject, values, operator == "not_in", text)
-    bounds = _bounds(condition, limits)
+    bounds = condition_bounds(condition, limits)
     if any(bound is None for bound in bounds):
         return "false"
     if text:
@@ -98,7 +105,8 @@ def _condition_sql(condition: Condition, limits: Limits, tag_columns: Mapping[st
     return f"coalesce({sql}, false)"
 
 
-def _bounds(condition: Condition, limits: Limits) -> list[Any]:
+def condition_bounds(condition: Condition, limits: Limits) -> list[Any]:
+    """Return what a comparison compares with: its values, or the learnt values at its percentiles."""
     if condition.percentile is not None:
         return [limits.get((condition.column, percentile)) for percentile in condition.percentiles]
     return list(condition.value) if isinstance(condition.value, (list, tuple)) else [condition.value]

@@ -9,57 +9,31 @@ when fewer than `max_size` treated people rank above. For every campaign, listed
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from segml.campaigns.audience import (
-    Limits,
-    audience_sql,
-    learn_limits,
-    literal,
-    tags_side_by_side_sql,
-    unavailable_reason,
-)
+from segml.campaigns.audience import literal, unavailable_reason
 from segml.campaigns.catalogue import Campaign, find_mistakes, in_order
 from segml.campaigns.export.settings import ADVERTISING_MINIMUM
-from segml.campaigns.holdout import GLOBALLY_HELD_OUT, HELD_OUT, TREATED, global_holdout_sql, held_out_sql
-from segml.campaigns.list_files import list_history, write_list
-from segml.campaigns.policy import (
-    REASONS,
-    attempts_sql,
-    base_sql,
-    contacts_sql,
-    people_sql,
-    reason_sql,
+from segml.campaigns.holdout import GLOBALLY_HELD_OUT, HELD_OUT, TREATED, held_out_sql
+from segml.campaigns.judging import (
+    LIST_TABLES,
+    MILLION,
+    TEMPORARY,
+    ListRun,
+    judged_sql,
+    kept_table,
+    prepare_run,
 )
+from segml.campaigns.list_files import write_list
+from segml.campaigns.policy import REASONS
 from segml.campaigns.results import CampaignResult, ListsReport
 from segml.config import ListSettings
 from segml.engine import Engine
 from segml.errors import ConfigurationError, DataError, SegmlError
 from segml.evaluation.power import power_statement
 from segml.time_windows import Cutoff
-
-_TABLES = ("customers", "features", "scores", "consents", "email_events", "returns", "support_tickets")
-_MILLION = 1_000_000
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What every campaign of one run shares."""
-
-    engine: Engine
-    settings: ListSettings
-    as_of: Cutoff
-    run_id: str
-    folder: Path
-    available: dict[str, list[str]]
-    limits: Limits
-    tag_columns: dict[str, str]
-    contacts: str
-    base: int
-    global_holdout: bool
 
 
 def build_lists(
@@ -106,7 +80,7 @@ def build_lists(
         Neither scores nor features are registered.
     """
     ordered = in_order(campaigns)
-    available = {table: engine.columns(table) for table in _TABLES if engine.exists(table)}
+    available = {table: engine.columns(table) for table in LIST_TABLES if engine.exists(table)}
     if "scores" not in available and "features" not in available:
         raise DataError("lists need scores or features", "run `segml score` first")
     values = _known_values(engine, ordered, available, tag_values)
@@ -118,80 +92,18 @@ def build_lists(
     # Without definitions, a value that nobody carries today may be a right one: say so, and build the list.
     doubts = find_mistakes(ordered, available, values) if tag_values is None else []
     try:
-        run, warnings = _prepared(engine, ordered, settings, as_of, run_id, folder, available)
+        run, warnings = prepare_run(engine, ordered, settings, as_of, run_id, folder, available)
         results: list[CampaignResult] = []
         claimed: list[str] = []
         for place, campaign in enumerate(ordered):
-            result = _build(run, campaign, claimed, f"list_kept_{place}")
+            result = _build(run, campaign, claimed, kept_table(place))
             results.append(result)
             if result.status == "built" and not campaign.is_seed:
-                claimed.append(f"list_kept_{place}")
+                claimed.append(kept_table(place))
     finally:
-        for table in [*_TEMPORARY, *(f"list_kept_{place}" for place in range(len(ordered)))]:
+        for table in [*TEMPORARY, *(kept_table(place) for place in range(len(ordered)))]:
             engine.drop(table)
     return ListsReport(as_of, run_id, tuple(results), (*doubts, *warnings), run.global_holdout, run.base)
-
-
-_TEMPORARY = (
-    "list_base",
-    "list_people",
-    "list_tags",
-    "list_judged",
-    "list_placed",
-    "list_history",
-    "list_files",
-    "list_days",
-)
-
-
-def _prepared(
-    engine: Engine,
-    campaigns: Sequence[Campaign],
-    settings: ListSettings,
-    as_of: Cutoff,
-    run_id: str,
-    folder: Path,
-    available: dict[str, list[str]],
-) -> tuple[_Run, list[str]]:
-    warnings = []
-    engine.run(
-        base_sql(available, global_holdout_sql(settings.holdout_salt, settings.global_holdout)), "list_base"
-    )
-    base = int(engine.value("select count(*) from list_base") or 0)
-    held = int(engine.value("select count(*) from list_base where globally_held_out") or 0)
-    use_global = settings.global_holdout > 0 and held >= settings.global_holdout_minimum
-    if settings.global_holdout > 0 and not use_global:
-        warnings.append(
-            f"the global holdout is off: {settings.global_holdout:.0%} of {base:,} people are {held:,},"
-            f" and below {settings.global_holdout_minimum:,} it would show nothing"
-        )
-    if settings.consent.required and "consents" not in available:
-        warnings.append(
-            "no consents table, and unknown consent is no: every list is empty; bring the table, or state in"
-            " lists.consent why these people may be contacted"
-        )
-    if "email_events" not in available:
-        warnings.append("no email_events table: contact caps count earlier lists of this folder only")
-    history = list_history(engine, folder, as_of)
-    engine.run(people_sql(available, campaigns, settings, as_of, use_global, history), "list_people")
-    tag_columns = _tag_columns(engine, campaigns)
-    if tag_columns:
-        engine.run(tags_side_by_side_sql(tag_columns), "list_tags")
-    limits = learn_limits(engine, campaigns, available)
-    contacts = contacts_sql(available, as_of, history)
-    run = _Run(
-        engine, settings, as_of, run_id, folder, available, limits, tag_columns, contacts, base, use_global
-    )
-    return run, warnings
-
-
-def _tag_columns(engine: Engine, campaigns: Sequence[Campaign]) -> dict[str, str]:
-    """Return the tags that the campaigns read and somebody carries -> their columns in ``list_tags``."""
-    if not engine.exists("tags"):
-        return {}
-    found = set(engine.fetch("select distinct concat(family, '.', tag) as name from tags", 10_000)["name"])
-    tags = sorted({tag for campaign in campaigns for tag in campaign.tags} & found)
-    return {tag: f"t_{place}" for place, tag in enumerate(tags)}
 
 
 def _known_values(
@@ -232,7 +144,7 @@ def _with_found_tags(engine: Engine, values: dict[str, list[str]]) -> dict[str, 
     return values
 
 
-def _build(run: _Run, campaign: Campaign, claimed: Sequence[str], kept: str) -> CampaignResult:
+def _build(run: ListRun, campaign: Campaign, claimed: Sequence[str], kept: str) -> CampaignResult:
     why = unavailable_reason(
         campaign, run.available, run.tag_columns if run.engine.exists("list_tags") else ()
     )
@@ -242,7 +154,7 @@ def _build(run: _Run, campaign: Campaign, claimed: Sequence[str], kept: str) -> 
         return result
     share = run.settings.campaign_holdout if campaign.holdout is None else campaign.holdout
     share = 0.0 if campaign.is_seed else share
-    run.engine.run(_judged_sql(run, campaign, claimed), "list_judged")
+    run.engine.run(judged_sql(run, campaign, claimed), "list_judged")
     run.engine.run(_placed_sql(campaign, run.settings, share), "list_placed")
     counts = run.engine.fetch(
         "select reason, arm, count(*) as people from list_placed group by reason, arm order by reason, arm"
@@ -252,46 +164,6 @@ def _build(run: _Run, campaign: Campaign, claimed: Sequence[str], kept: str) -> 
         run.engine.run("select customer_id from list_placed where reason is null", kept)
     write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder)
     return result
-
-
-def _judged_sql(run: _Run, campaign: Campaign, claimed: Sequence[str]) -> str:
-    tables: list[str] = [table for table in ("features", "scores", "customers") if table in run.available]
-    if run.engine.exists("list_tags"):
-        tables.append("list_tags")
-    joins = [f" left join {table} on {table}.customer_id = people.customer_id" for table in tables]
-    taken = " union all ".join(f"select customer_id from {table}" for table in claimed)
-    joins.append(
-        f" left join ({taken or 'select customer_id from list_people where false'}) claimed"
-        " on claimed.customer_id = people.customer_id"
-    )
-    attempts = bool(run.contacts) and (campaign.max_attempts is not None or campaign.cool_down_days > 0)
-    if attempts:
-        joins.append(
-            f" left join ({attempts_sql(run.contacts, campaign)}) attempts"
-            " on attempts.customer_id = people.customer_id"
-        )
-    has_recency = "recency_days" in run.available.get("features", ())
-    audience = audience_sql(campaign, run.limits, run.tag_columns)
-    reason = reason_sql(campaign, run.settings, run.as_of, audience, has_recency, attempts)
-    return (
-        f"select people.customer_id as customer_id, {reason} as reason, people.globally_held_out as globally_held_out,"
-        f" cast({campaign.rank_by.column} as double) as score, {_conversion_sql(run.available, campaign)} as conversion"
-        " from list_people people" + "".join(joins)
-    )
-
-
-def _conversion_sql(available: Mapping[str, Sequence[str]], campaign: Campaign) -> str:
-    """Expected P(order within the campaign's window), in millionths, from the dormancy probability.
-
-    Silence is carried to the window's length as if the hazard were even: S(w) = S(h) ** (w / h). Whole millionths
-    add up to the same sum in any order.
-    """
-    needed = {"dormancy_probability", "dormancy_horizon_days"}
-    if not needed <= set(available.get("scores", ())):
-        return "cast(null as bigint)"
-    exponent = f"cast({campaign.window_days} as double) / scores.dormancy_horizon_days"
-    silent = f"power(scores.dormancy_probability, {exponent})"
-    return f"cast(round((1 - {silent}) * {_MILLION}) as bigint)"
 
 
 def _placed_sql(campaign: Campaign, settings: ListSettings, share: float) -> str:
@@ -318,7 +190,7 @@ def _placed_sql(campaign: Campaign, settings: ListSettings, share: float) -> str
     )
 
 
-def _result(run: _Run, campaign: Campaign, share: float, counts: pd.DataFrame) -> CampaignResult:
+def _result(run: ListRun, campaign: Campaign, share: float, counts: pd.DataFrame) -> CampaignResult:
     qualified = counts[counts["reason"].isna()].set_index("arm")["people"]
     listed, held, globally = (int(qualified.get(arm, 0)) for arm in (TREATED, HELD_OUT, GLOBALLY_HELD_OUT))
     by_reason = counts.dropna(subset=["reason"]).groupby("reason")["people"].sum()
@@ -357,4 +229,4 @@ def _expected_conversion(engine: Engine) -> float | None:
         f" where reason is null and arm <> '{GLOBALLY_HELD_OUT}'"
     )
     people = int(row["people"].iloc[0])
-    return None if not people else int(row["total"].iloc[0]) / people / _MILLION
+    return None if not people else int(row["total"].iloc[0]) / people / MILLION

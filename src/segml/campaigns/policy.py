@@ -103,15 +103,15 @@ def attempts_sql(contacts: str, campaign: Campaign) -> str:
     )
 
 
-def reason_sql(
+def cases_sql(
     campaign: Campaign,
     settings: ListSettings,
     as_of: Cutoff,
     audience: str,
     has_recency: bool,
     attempts: bool,
-) -> str:
-    """Return SQL for the first reason why a person is not on a list; null for those who qualify."""
+) -> dict[str, str]:
+    """Return each reason that can keep a person off a list -> the SQL condition under which it does."""
     quiet_from = as_of.seconds - settings.quiet_days * SECONDS_PER_DAY
     cool_from = as_of.seconds - campaign.cool_down_days * SECONDS_PER_DAY
     cases = {
@@ -120,7 +120,7 @@ def reason_sql(
         "no_consent": f"not {consent_ok_sql(campaign, settings)}",
     }
     if campaign.is_seed:
-        return _first_case_sql(cases)
+        return cases
     if settings.quiet_days:
         cases["quiet_after_complaint"] = f"people.complaint_at >= {quiet_from}"
         cases["quiet_after_return"] = f"people.return_at >= {quiet_from}"
@@ -132,10 +132,11 @@ def reason_sql(
         cases["cool_down"] = f"attempts.last_at >= {cool_from}"
     cases["contact_cap"] = "people.capped"
     cases["on_another_list"] = "claimed.customer_id is not null"
-    return _first_case_sql(cases)
+    return cases
 
 
-def _first_case_sql(cases: Mapping[str, str]) -> str:
+def first_case_sql(cases: Mapping[str, str]) -> str:
+    """Return SQL for the first reason that holds; null for those who qualify."""
     whens = " ".join(f"when {cases[reason]} then '{reason}'" for reason in REASONS if reason in cases)
     return f"case {whens} else null end"
 
@@ -232,15 +233,22 @@ def _returns_sql(available: Columns, as_of: Cutoff) -> str:
 
 def _capped_sql(contacts: str, settings: ListSettings, as_of: Cutoff) -> str:
     # One contact more than there are must stay within every cap.
-    counted, full = [], []
+    full = [f"cap_{place} >= {cap.contacts}" for place, cap in enumerate(settings.caps)]
+    counted = cap_counts_sql(contacts, settings, as_of)
+    return f"select customer_id, {' or '.join(full)} as capped from ({counted}) counted"
+
+
+def cap_counts_sql(contacts: str, settings: ListSettings, as_of: Cutoff) -> str:
+    """Return how many contacts each person had in the days of each cap: customer_id, cap_0, cap_1 ..."""
+    counted, summed = [], []
     for place, cap in enumerate(settings.caps):
         recent = f"happened_at >= {as_of.seconds - cap.days * SECONDS_PER_DAY}"
         counted.append(f"{_contacts_once(recent)} as cap_{place}")
-        full.append(f"sum(cap_{place}) >= {cap.contacts}")
+        summed.append(f"sum(cap_{place}) as cap_{place}")
     return (
-        f"select customer_id, {' or '.join(full)} as capped from ("
+        f"select customer_id, {', '.join(summed)} from ("
         f" select customer_id, campaign, {', '.join(counted)} from ({contacts}) contacts"
-        " group by customer_id, campaign) counted group by customer_id"
+        " group by customer_id, campaign) by_campaign group by customer_id"
     )
 
 

@@ -1,0 +1,176 @@
+"""What every campaign of a day shares, and the query that judges each person for one campaign.
+
+Lists are built from it for everybody, an explanation for one person: the same rules, the same queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segml.campaigns.audience import Limits, audience_sql, learn_limits, tags_side_by_side_sql
+from segml.campaigns.catalogue import Campaign
+from segml.campaigns.holdout import global_holdout_sql
+from segml.campaigns.list_files import list_history
+from segml.campaigns.policy import attempts_sql, base_sql, cases_sql, contacts_sql, first_case_sql, people_sql
+from segml.config import ListSettings
+from segml.engine import Engine
+from segml.engine.keys import text_sql
+from segml.time_windows import Cutoff
+
+MILLION = 1_000_000
+LIST_TABLES = ("customers", "features", "scores", "consents", "email_events", "returns", "support_tickets")
+TEMPORARY = (
+    "list_base",
+    "list_people",
+    "list_tags",
+    "list_judged",
+    "list_placed",
+    "list_history",
+    "list_files",
+    "list_days",
+)
+
+
+@dataclass(frozen=True)
+class ListRun:
+    """What every campaign of one run shares."""
+
+    engine: Engine
+    settings: ListSettings
+    as_of: Cutoff
+    run_id: str
+    folder: Path
+    available: dict[str, list[str]]
+    limits: Limits
+    tag_columns: dict[str, str]
+    contacts: str
+    base: int
+    global_holdout: bool
+
+
+def kept_table(place: int) -> str:
+    """Return the temporary table of the people whom the campaign at this place takes."""
+    return f"list_kept_{place}"
+
+
+def prepare_run(
+    engine: Engine,
+    campaigns: Sequence[Campaign],
+    settings: ListSettings,
+    as_of: Cutoff,
+    run_id: str,
+    folder: Path,
+    available: dict[str, list[str]],
+    person: str | None = None,
+) -> tuple[ListRun, list[str]]:
+    """Make ``list_people`` and whatever else campaigns share; return it with warnings in words.
+
+    With a `person`, that one alone is judged; thresholds and the size of the base remain those of everybody.
+    """
+    warnings = []
+    engine.run(
+        base_sql(available, global_holdout_sql(settings.holdout_salt, settings.global_holdout)), "list_base"
+    )
+    base = int(engine.value("select count(*) from list_base") or 0)
+    held = int(engine.value("select count(*) from list_base where globally_held_out") or 0)
+    use_global = settings.global_holdout > 0 and held >= settings.global_holdout_minimum
+    if settings.global_holdout > 0 and not use_global:
+        warnings.append(
+            f"the global holdout is off: {settings.global_holdout:.0%} of {base:,} people are {held:,},"
+            f" and below {settings.global_holdout_minimum:,} it would show nothing"
+        )
+    if settings.consent.required and "consents" not in available:
+        warnings.append(
+            "no consents table, and unknown consent is no: every list is empty; bring the table, or state in"
+            " lists.consent why these people may be contacted"
+        )
+    if "email_events" not in available:
+        warnings.append("no email_events table: contact caps count earlier lists of this folder only")
+    if person is not None:
+        only = f"select customer_id, globally_held_out from list_base where customer_id = {text_sql(person)}"
+        engine.run(only, "list_one")
+        engine.run("select * from list_one", "list_base")
+        engine.drop("list_one")
+    history = list_history(engine, folder, as_of)
+    engine.run(people_sql(available, campaigns, settings, as_of, use_global, history), "list_people")
+    tag_columns = _tag_columns(engine, campaigns)
+    if tag_columns:
+        engine.run(tags_side_by_side_sql(tag_columns), "list_tags")
+    limits = learn_limits(engine, campaigns, available)
+    contacts = contacts_sql(available, as_of, history)
+    run = ListRun(
+        engine, settings, as_of, run_id, folder, available, limits, tag_columns, contacts, base, use_global
+    )
+    return run, warnings
+
+
+def _tag_columns(engine: Engine, campaigns: Sequence[Campaign]) -> dict[str, str]:
+    """Return the tags that the campaigns read and somebody carries -> their columns in ``list_tags``."""
+    if not engine.exists("tags"):
+        return {}
+    found = set(engine.fetch("select distinct concat(family, '.', tag) as name from tags", 10_000)["name"])
+    tags = sorted({tag for campaign in campaigns for tag in campaign.tags} & found)
+    return {tag: f"t_{place}" for place, tag in enumerate(tags)}
+
+
+def judged_sql(run: ListRun, campaign: Campaign, claimed: Sequence[str]) -> str:
+    """Return the query for one row a person: the first reason against this campaign (null: none), score, conversion."""
+    reason = first_case_sql(rules_sql(run, campaign))
+    return (
+        f"select people.customer_id as customer_id, {reason} as reason, people.globally_held_out as globally_held_out,"
+        f" {measures_sql(run, campaign)} from {people_joined_sql(run, campaign, claimed)}"
+    )
+
+
+def measures_sql(run: ListRun, campaign: Campaign) -> str:
+    """Return the columns `score` (what the list is sorted by) and `conversion` (expected, in millionths)."""
+    conversion = _conversion_sql(run.available, campaign)
+    return f"cast({campaign.rank_by.column} as double) as score, {conversion} as conversion"
+
+
+def rules_sql(run: ListRun, campaign: Campaign) -> dict[str, str]:
+    """Return each reason that can keep a person off this list -> its SQL condition."""
+    has_recency = "recency_days" in run.available.get("features", ())
+    audience = audience_sql(campaign, run.limits, run.tag_columns)
+    counted = counts_attempts(run, campaign)
+    return cases_sql(campaign, run.settings, run.as_of, audience, has_recency, counted)
+
+
+def counts_attempts(run: ListRun, campaign: Campaign) -> bool:
+    """Tell whether earlier contacts of this campaign matter and are known."""
+    return bool(run.contacts) and (campaign.max_attempts is not None or campaign.cool_down_days > 0)
+
+
+def people_joined_sql(run: ListRun, campaign: Campaign, claimed: Sequence[str]) -> str:
+    """Return ``list_people`` with features, scores, customers, tags, earlier attempts and other lists beside it."""
+    tables: list[str] = [table for table in ("features", "scores", "customers") if table in run.available]
+    if run.engine.exists("list_tags"):
+        tables.append("list_tags")
+    joins = [f" left join {table} on {table}.customer_id = people.customer_id" for table in tables]
+    taken = " union all ".join(f"select customer_id from {table}" for table in claimed)
+    joins.append(
+        f" left join ({taken or 'select customer_id from list_people where false'}) claimed"
+        " on claimed.customer_id = people.customer_id"
+    )
+    if counts_attempts(run, campaign):
+        joins.append(
+            f" left join ({attempts_sql(run.contacts, campaign)}) attempts"
+            " on attempts.customer_id = people.customer_id"
+        )
+    return "list_people people" + "".join(joins)
+
+
+def _conversion_sql(available: Mapping[str, Sequence[str]], campaign: Campaign) -> str:
+    """Expected P(order within the campaign's window), in millionths, from the dormancy probability.
+
+    Silence is carried to the window's length as if the hazard were even: S(w) = S(h) ** (w / h). Whole millionths
+    add up to the same sum in any order.
+    """
+    needed = {"dormancy_probability", "dormancy_horizon_days"}
+    if not needed <= set(available.get("scores", ())):
+        return "cast(null as bigint)"
+    exponent = f"cast({campaign.window_days} as double) / scores.dormancy_horizon_days"
+    silent = f"power(scores.dormancy_probability, {exponent})"
+    return f"cast(round((1 - {silent}) * {MILLION}) as bigint)"
