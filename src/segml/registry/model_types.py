@@ -22,6 +22,7 @@ _TYPES: dict[str, str] = {
     "ReturnTask": "segml.models.returning:ReturnTask",
     "LifetimeValue": "segml.models.value:LifetimeValue",
     "SegmentTask": "segml.models.segments.task:SegmentTask",
+    "DeclaredSegments": "segml.models.segments.declared:DeclaredSegments",
     "FlatTask": "segml.models.flat:FlatTask",
 }
 
