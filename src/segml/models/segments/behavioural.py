@@ -104,6 +104,8 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
     consensus_runs : int
         Fit the consensus of so many runs on 80 % subsamples instead of the best restart; 0 for the best restart.
         For bases under about 2,000 customers (`selection.restart_stability_frame` shows what it brings).
+    preferred_k : int, optional
+        Taken when it is as stable as the best k: the number of segments there were before.
 
     Attributes
     ----------
@@ -173,6 +175,7 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         selection_size: int = 10_000,
         random_state: int | np.random.RandomState | None = 0,
         consensus_runs: int = 0,
+        preferred_k: int | None = None,
     ) -> None:
         self.method = method
         self.k = k
@@ -186,6 +189,7 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         self.selection_size = selection_size
         self.random_state = random_state
         self.consensus_runs = consensus_runs
+        self.preferred_k = preferred_k
 
     def fit(self, X: Any, y: None = None) -> BehaviouralSegmenter:
         """Learn the preparation, the number of segments and the segments.
@@ -359,7 +363,13 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         subset = seeded_subset(rows, self.selection_size, seed)
         n_distinct = len(np.unique(subset, axis=0))
         rules = SelectionRules(
-            self.min_stability, self.min_share, self.n_bootstraps, self.n_init, seed, self.consensus_runs
+            self.min_stability,
+            self.min_share,
+            self.n_bootstraps,
+            self.n_init,
+            seed,
+            self.consensus_runs,
+            preferred_k=self.preferred_k,
         )
         candidates = self._candidates(n_distinct)
         self.selection_, replicates = select_k(subset, candidates, self.method, rules)

@@ -70,6 +70,7 @@ class SelectionRules:
     seed: int
     consensus_runs: int = 0
     restart_floor: int = 5
+    preferred_k: int | None = None
 
 
 def restarts_for(n_rows: int, n_init: int, floor: int = 5) -> int:
@@ -172,11 +173,11 @@ def select_k(
     found = {k: evaluate_k(rows, k, method, rules) for k in candidates}
     frame = pd.DataFrame([evidence for evidence, _ in found.values()], columns=list(SELECTION_COLUMNS))
     tied = tied_candidates(frame)
-    if method == "kmeans" and len(tied) > 1:
+    if method == "kmeans" and len(tied) > 1 and rules.preferred_k not in tied:
         measured = measure_separations(rows, tied, method, rules.seed)
         excess = {k: separation.excess for k, separation in measured.items()}
         frame["clarity_excess"] = frame["k"].map(excess).astype(float)
-    frame["chosen"] = frame["k"] == best_candidate(frame)
+    frame["chosen"] = frame["k"] == best_candidate(frame, rules.preferred_k)
     return frame, {k: labels for k, (_, labels) in found.items()}
 
 
@@ -194,8 +195,10 @@ def tied_candidates(frame: pd.DataFrame) -> list[int]:
     return [int(k) for k in eligible.loc[near_best, "k"]]
 
 
-def best_candidate(frame: pd.DataFrame) -> int | None:
+def best_candidate(frame: pd.DataFrame, preferred_k: int | None = None) -> int | None:
     """The k that the rule picks from a selection frame, or None when none is eligible.
+
+    As many as before, when that is as stable as any: segments that come and go with every retraining are of no use.
 
     Examples
     --------
@@ -205,6 +208,8 @@ def best_candidate(frame: pd.DataFrame) -> int | None:
     4
     """
     tied = tied_candidates(frame)
+    if preferred_k in tied:
+        return preferred_k
     if len(tied) < 2:
         return tied[0] if tied else None
     rows = frame[frame["k"].isin(tied)]
@@ -284,7 +289,12 @@ def choice_sentence(
     if frame["chosen"].any():
         row = frame[frame["chosen"]].iloc[0]
         if separation.above_noise:
-            return f"{row['k']} segments, {tried} the best supported: {_evidence(row)}{_nature(separation)}."
+            why = (
+                "the best supported"
+                if row["k"] != rules.preferred_k
+                else "as well supported as any, and as before"
+            )
+            return f"{row['k']} segments, {tried} {why}: {_evidence(row)}{_nature(separation)}."
         return f"No stable segments: {row['k']} segments come back{_nature(separation)}; everyone stays in one segment."
     best = frame.sort_values(["stability_median", "k"], ascending=[False, True]).iloc[0]
     unstable = best["stability_median"] < rules.min_stability

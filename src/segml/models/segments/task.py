@@ -101,6 +101,7 @@ class SegmentTask:
             The champion; a segment that continues one of its segments keeps that id and name.
         """
         known = features[self._known(features)]
+        self._prefer_as_many_as(previous)
         self.segmenter.fit(known)
         labels = pd.Series(np.asarray(self.segmenter.labels_), index=known.index)
         names = self._names(known, labels)
@@ -180,6 +181,15 @@ class SegmentTask:
         if stored.get("match"):
             task.match_ = SegmentMatch.from_dict(stored["match"])
         return task
+
+    def _prefer_as_many_as(self, previous: SegmentTask | None) -> None:
+        mine, theirs = self.segmenter, previous.segmenter if previous else None
+        if (
+            isinstance(mine, BehaviouralSegmenter)
+            and isinstance(theirs, BehaviouralSegmenter)
+            and theirs.n_segments_ > 1
+        ):
+            mine.set_params(preferred_k=theirs.n_segments_)
 
     def _known(self, features: pd.DataFrame) -> np.ndarray:
         if self.task == "interest":  # the segmenter itself judges the evidence
