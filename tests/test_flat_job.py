@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from segml.cli import main
+from segml.config import load_config
 from segml.errors import ConfigurationError, DataError, OutputError
 from segml.pipelines.flat import run_flat
 from segml.registry.store import ModelStore
@@ -147,6 +148,8 @@ def test_a_configuration_with_both_or_neither_outcome_is_refused(project):
     with pytest.raises(ConfigurationError, match="either a `label` or a `duration`"):
         config(project, "flat.label=null")
     assert load_flat_config(PROJECT / "configs" / "cdnow.yaml") is None
+    with pytest.raises(ConfigurationError, match="describes a flat table"):
+        load_config(project / "flat.yaml")
 
 
 def test_nothing_but_a_table_comes_out_of_a_packaged_frame(tmp_path):

@@ -384,7 +384,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     ConfigurationError
         All unknown keys and wrong values at once, each with the nearest known key.
     """
-    return validated(Config, read_configuration(path, overrides), str(path))
+    raw = read_configuration(path, overrides)
+    if "flat" in raw:
+        raise ConfigurationError(
+            f"{path} describes a flat table, and a shop with orders is asked for here",
+            "read it with segml.sources.flat.load_flat_config, or run it: segml run CONFIG",
+        )
+    return validated(Config, raw, str(path))
 
 
 def read_configuration(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:

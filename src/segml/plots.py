@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from segml.evaluation.backtest import backtest_differences, backtest_frame
 from segml.evaluation.calibration import gains_frame, reliability_frame, value_decile_frame
 from segml.evaluation.metrics import classification_report_frame, value_report_frame
 from segml.evaluation.plots import plot_gains, plot_reason_summary, plot_reliability, plot_value_deciles
+from segml.evaluation.plots_profit import plot_backtest, plot_differences, plot_profit
 from segml.evaluation.plots_purchases import (
     plot_frequency_recency,
     plot_return_curve,
@@ -18,6 +20,7 @@ from segml.evaluation.plots_segments import (
     plot_profile_heatmap,
     plot_segment_sizes,
 )
+from segml.evaluation.profit import profit_frame
 from segml.evaluation.purchases import (
     frequency_recency_frame,
     interval_coverage_frame,
@@ -34,6 +37,8 @@ from segml.models.segments.segment_map import segment_map_frame
 from segml.models.segments.selection import restart_stability_frame
 
 __all__ = [
+    "backtest_differences",
+    "backtest_frame",
     "classification_report_frame",
     "frequency_recency_frame",
     "gains_frame",
@@ -41,12 +46,15 @@ __all__ = [
     "migration_frame",
     "migration_matrix",
     "net_flows",
+    "plot_backtest",
+    "plot_differences",
     "plot_frequency_recency",
     "plot_gains",
     "plot_k_selection",
     "plot_membership_certainty",
     "plot_migration",
     "plot_profile_heatmap",
+    "plot_profit",
     "plot_reason_summary",
     "plot_reliability",
     "plot_return_curve",
@@ -57,6 +65,7 @@ __all__ = [
     "plot_value_deciles",
     "plot_value_deciles_by_group",
     "profile_segments",
+    "profit_frame",
     "reason_summary_frame",
     "reliability_frame",
     "restart_stability_frame",
