@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +38,7 @@ from segml.pipelines.predictions import TrainingData, train_returns, train_value
 from segml.pipelines.schedule import Schedule
 from segml.pipelines.train import plan_training, training_snapshots
 from segml.sources.flat import load_flat_config, read_flat
+from segml.sources.synthetic import SyntheticShop, write_shop
 
 from .published import published_tables
 from .rows import PROJECT, AbsentError, Row
@@ -58,9 +61,9 @@ class Shop:
 
 
 @contextmanager
-def shop(name: str, *overrides: str) -> Iterator[Shop]:
+def shop(name: str, *overrides: str, root: Path = PROJECT) -> Iterator[Shop]:
     """Open a base under a name of its own, so that no run of a user is touched."""
-    config = load_config(PROJECT / "configs" / f"{name}.yaml", [f"base=accuracy_{name}", THREADS, *overrides])
+    config = load_config(root / "configs" / f"{name}.yaml", [f"base=accuracy_{name}", THREADS, *overrides])
     for table in config.tables.values():
         absent = [
             f
@@ -178,10 +181,10 @@ def cdnow_return() -> list[Row]:
         ]
 
 
-def value(name: str, horizon: int, within: int, bars: dict[str, float], *overrides: str) -> list[Row]:
+def value(name: str, horizon: int, within: int, bars: dict[str, float], root: Path = PROJECT) -> list[Row]:
     """Forecast of spend in one window, with the coverage of its intervals."""
     churn = f"horizons.churn={max(horizon, 84)}" if name == "completejourney" else f"horizons.churn={horizon}"
-    with shop(name, f"horizons.dormancy={horizon}", churn, f"horizons.clv={horizon}", *overrides) as base:
+    with shop(name, f"horizons.dormancy={horizon}", churn, f"horizons.clv={horizon}", root=root) as base:
         trained = train_value(base.data, base.schedules["clv"], None)
         features, labels = base.test("clv", within)
         y = labels[f"spend_next_{horizon}d"].to_numpy()
@@ -233,6 +236,16 @@ def cdnow_value() -> list[Row]:
     return value("cdnow", 182, 366, {})
 
 
+def synthetic_value() -> list[Row]:
+    """Spend in 90 days of a shop that never was; for the coverage of the intervals."""
+    with tempfile.TemporaryDirectory(prefix="segml-accuracy-") as folder:
+        root = Path(folder)
+        (root / "configs").mkdir()
+        shutil.copy(PROJECT / "configs" / "synthetic.yaml", root / "configs")
+        write_shop(SyntheticShop(n_customers=3_000, seed=1), root / "data" / "raw" / "synthetic")
+        return value("synthetic", 90, 365, {}, root)
+
+
 def subscribers() -> list[Row]:
     """`modeldata/mlc_churn` as a flat table, and the same with a shuffled label."""
     config = load_flat_config(PROJECT / "configs" / "flat.example.yaml")
@@ -277,5 +290,6 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "online_retail_value": online_retail_value,
     "complete_journey_value": complete_journey_value,
     "cdnow_value": cdnow_value,
+    "synthetic_value": synthetic_value,
     "subscribers": subscribers,
 }
