@@ -21,7 +21,7 @@ _MOST_GROUPS = 6
 def plot_return_curve(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the share who bought again by each day, a step a cohort, from `purchases.return_curve_frame`.
 
-    Bands are 95 % intervals; a curve is labelled at its right end with its cohort and size.
+    Bands are 95 % intervals; the legend tells each cohort's size.
     """
     ax = _axes(frame, ("group", "day", "share", "low", "high", "at_risk"), ax, (7.0, 4.4))
     _few_groups(frame)
@@ -38,7 +38,7 @@ def plot_return_curve(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set(xlim=(0, last), ylim=(0, None), xlabel="days", ylabel="share who have bought again")
     _percent(ax.yaxis)
     ax.set_title("Time to the next order", loc="left", fontsize=11)
-    ax.legend(frameon=False, loc="upper left", fontsize=9)
+    ax.legend(frameon=False, loc="best", fontsize=9)
     return ax
 
 
