@@ -24,7 +24,7 @@ from segml.pipelines.train import TASKS, snapshot_request
 from segml.registry.registered import RegisteredModel
 from segml.registry.store import ModelStore
 from segml.scoring.batch import ScoringJob, ScoringResult, score_snapshot
-from segml.scoring.claims import tested_claims
+from segml.scoring.claims import measure_claims
 from segml.scoring.migration import migration_of_runs, write_migration
 from segml.scoring.tag_sources import previous_partition, register_tag_sources
 from segml.scoring.tag_table import TagsReport, write_tags
@@ -180,7 +180,7 @@ def tag(base: OpenBase, snapshot: Path, scores: Path, folder: Path) -> TagsRepor
     catalogue = load_tags(
         config.tag_files(), config.bands, horizon.clv, silent_days=config.models.active_within_days
     )
-    claims = tested_claims(engine, catalogue, config.data_path("features"), base.as_of, horizon.churn)
+    claims = measure_claims(engine, catalogue, config.data_path("features"), base.as_of, horizon.churn)
     engine.register("features", snapshot / "features")
     engine.register("scores", scores / SCORES)
     previous = previous_partition(config.data_path("tags"), base.as_of)

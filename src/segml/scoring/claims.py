@@ -17,7 +17,7 @@ from segml.tables.partition import read_manifest
 from segml.time_windows import Cutoff
 
 
-def tested_claims(
+def measure_claims(
     engine: Engine, catalogue: TagCatalogue, snapshots: Path, as_of: Cutoff, horizon_days: int
 ) -> dict[str, HazardComparison]:
     """Test every claim of a catalogue on the latest snapshot before `as_of` whose window has closed.
