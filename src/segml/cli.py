@@ -30,6 +30,7 @@ the same, a step at a time:
   segml lists CONFIG    scores -> campaign lists with holdouts
   segml measure CONFIG  what past lists earned against their holdouts
   segml report CONFIG   one HTML page over the last run
+  segml explain CONFIG CUSTOMER  on which lists one person is, and why
   segml backtest CONFIG the return models at several past cutoffs
 
 any setting can be replaced for one call:
@@ -49,7 +50,9 @@ _COMMANDS = {
     "measure": "what past lists earned against their holdouts",
     "backtest": "would the models have won at every cutoff of the past?",
     "report": "one HTML page over the last run",
+    "explain": "one person: on which lists and why, on which not and why not",
 }
+_OF_ONE_CUSTOMER = ("explain", "erase")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -67,6 +70,8 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument(
             "config", metavar="CONFIG", help="a base's configuration, such as configs/cdnow.yaml"
         )
+        if name in _OF_ONE_CUSTOMER:
+            command.add_argument("customer", metavar="CUSTOMER", help="an id, as the table customers has it")
         command.add_argument(
             "--set",
             dest="overrides",
@@ -129,7 +134,8 @@ def _run(options: argparse.Namespace) -> int:
             console.print(terminal.flat_screen(run_flat(options.command, flat, narrator)))
             return 0
         pipeline = importlib.import_module(f"segml.pipelines.{options.command}")
-        outcome = getattr(pipeline, options.command)(config, narrator)
+        subject = (options.customer,) if options.command in _OF_ONE_CUSTOMER else ()
+        outcome = getattr(pipeline, options.command)(config, *subject, narrator)
     console.print(getattr(terminal, f"{options.command}_screen")(outcome))
     return 0
 

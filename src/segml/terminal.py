@@ -18,10 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from segml.campaigns.explain import CampaignExplained
     from segml.config import Config
     from segml.pipelines.backtest import BacktestResult
     from segml.pipelines.check import CheckResult
     from segml.pipelines.data import DataResult
+    from segml.pipelines.explain import ExplainResult
     from segml.pipelines.flat import FlatResult
     from segml.pipelines.lists import ListsResult
     from segml.pipelines.measure import MeasureResult
@@ -175,6 +177,53 @@ def lists_screen(result: ListsResult) -> RenderableType:
     parts += [_line(f"{c.campaign.name}: {c.power.text}") for c in result.report.campaigns if c.power]
     parts += [Text(f"  note: {warning}", "yellow") for warning in result.report.warnings]
     return Group(*parts)
+
+
+def explain_screen(result: ExplainResult) -> RenderableType:
+    """One person: each campaign's verdict and rules, then every number behind them."""
+    person = result.explained
+    parts: list[RenderableType] = [_title(result.config, f"{person.person} as of {result.as_of}")]
+    for campaign in person.campaigns:
+        parts += _campaign_lines(campaign)
+    held = "held out of every campaign" if person.globally_held_out else "not held out of every campaign"
+    parts.append(_line(f"all campaigns: arm {person.global_arm:,} of 10,000, {held}"))
+    parts.append(_listing("contacts", person.contacts))
+    if person.objection:
+        parts.append(Padding(Text("objected to profiling: no features, scores or lists", "yellow"), (0, 2)))
+    consents = {
+        f"{row.purpose} by {row.channel}": f"{'given' if row.granted else 'withdrawn'} on {row.since}"
+        for row in person.consents.itertuples()
+    }
+    parts.append(_listing("consent", consents or {"no log": "unknown is no, or the stated basis"}))
+    for place in (1, 2, 3):
+        if f"reason_{place}" in result.scores:
+            parts.append(_line(f"reason {place}: {result.scores[f'reason_{place}']}"))
+    for title, row in (("scores", result.scores), ("features", result.features)):
+        shown = {name: _number(value) for name, value in row.items() if not name.startswith("reason_")}
+        parts.append(_listing(title, shown))
+    tags = {f"{row.family}.{row.tag}": str(row.value) for row in result.tags.itertuples()}
+    parts.append(_listing("tags", tags))
+    return Group(*parts)
+
+
+def _campaign_lines(explained: CampaignExplained) -> list[RenderableType]:
+    style = "green" if explained.outcome == "listed" else "yellow"
+    head = Text.assemble((explained.campaign.name, "bold"), "  ", (explained.text, style))
+    lines: list[RenderableType] = [Padding(head, (0, 2))]
+    for condition in explained.conditions:
+        mark = "✓" if condition.holds else "✗"
+        lines.append(Padding(Text(f"{mark} {condition.criterion}: {condition.value}"), (0, 4)))
+    also = [reason for reason in explained.reasons if reason not in ("not_in_audience", "unavailable")]
+    if also:
+        lines.append(Padding(Text(f"✗ {', '.join(also)}"), (0, 4)))
+    numbers = [f"{name} {value:.4g}" for name, value in explained.numbers.items()]
+    numbers.append(f"arm {explained.arm_number:,} of 10,000, held out below {explained.arm_limit:,}")
+    lines.append(Padding(Text(", ".join(numbers), "dim"), (0, 4)))
+    return lines
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def measure_screen(result: MeasureResult) -> RenderableType:

@@ -38,6 +38,8 @@ SUSPICIOUS_AUC = 0.98
 IS_THE_LABEL = 0.9999
 _UNAVAILABLE = {
     "measure": "lists of a flat table can't be measured: it holds no orders that follow them",
+    "explain": "a flat table has one list and one model: the list's row bears the person's reasons",
+    "erase": "a flat table is read anew each time: take the person out of the file and run again",
     "backtest": "a table drawn once has one cutoff, so there is nothing to go back to",
     "report": "the page tells of orders and segments, which a flat table does not hold; the model's card and plots are "
     "in the registry (make ui)",

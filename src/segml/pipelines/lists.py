@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from segml.campaigns.catalogue import load_campaigns
 from segml.campaigns.export import ExportResult
@@ -49,19 +50,9 @@ def lists(config: Config, narrator: Narrator | None = None) -> ListsResult:
 
 def lists_of_base(base: OpenBase, narrator: Narrator) -> ListsResult:
     """Build the lists of a base that is open already."""
-    config, day = base.config, f"as_of={base.as_of.label}"
-    scores, tags = config.data_path("scores", day), config.data_path("tags", day)
-    snapshot = config.data_path("features", f"cutoff={base.as_of.label}")
-    manifest = read_manifest(scores)
-    if manifest is None:
-        raise DataError(f"no scores as of {base.as_of}", "run `segml score CONFIG` first")
+    config = base.config
+    manifest = register_day(base)
     campaigns = load_campaigns(config.path(config.lists.folder))
-    for name, place in (
-        ("scores", scores / SCORES),
-        ("tags", tags / "tags.parquet"),
-        ("features", snapshot / "features"),
-    ):
-        base.engine.register(name, place)
     definitions = [campaign.model_dump(mode="json") for campaign in campaigns]
     run_id = content_sha256([manifest, definitions, config.lists.model_dump(mode="json"), base.data_hash])[
         :16
@@ -79,6 +70,29 @@ def lists_of_base(base: OpenBase, narrator: Narrator) -> ListsResult:
         )
         tell(f"{sum(result.listed for result in report.campaigns):,} people on {len(report.campaigns)} lists")
     return ListsResult(config, base.as_of, folder, report, _exports(base, report, folder, narrator))
+
+
+def register_day(base: OpenBase) -> dict[str, Any]:
+    """Register scores, tags and features of the day; return the manifest of the scores.
+
+    Raises
+    ------
+    DataError
+        The day was not scored.
+    """
+    config, day = base.config, f"as_of={base.as_of.label}"
+    scores, tags = config.data_path("scores", day), config.data_path("tags", day)
+    snapshot = config.data_path("features", f"cutoff={base.as_of.label}")
+    manifest = read_manifest(scores)
+    if manifest is None:
+        raise DataError(f"no scores as of {base.as_of}", "run `segml score CONFIG` first")
+    for name, place in (
+        ("scores", scores / SCORES),
+        ("tags", tags / "tags.parquet"),
+        ("features", snapshot / "features"),
+    ):
+        base.engine.register(name, place)
+    return manifest
 
 
 def _exports(
