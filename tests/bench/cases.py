@@ -87,11 +87,26 @@ def prepare(options: argparse.Namespace) -> Facts:
     return {"folder": made.name}
 
 
+def segments_segml(options: argparse.Namespace) -> Facts:
+    """Choose k in 2..10 by stability and fit k-means and a mixture."""
+    from .segments import choose_by_segml
+
+    return choose_by_segml(options)
+
+
+def segments_sklearn(options: argparse.Namespace) -> Facts:
+    """The same choice on the full data with scikit-learn's defaults, and a tenth of the bootstraps."""
+    from .segments import choose_by_sklearn
+
+    return choose_by_sklearn(options)
+
+
 CASES: dict[str, list[Callable[[argparse.Namespace], Facts]]] = {
     "features": [features_segml, features_pandas],
     "cutoffs": [features_segml, features_segml_12],
     "large": [features_segml_large],
     "scoring": [score_customers],
+    "segments": [segments_segml, segments_sklearn],
     "start": [python_alone, import_segml, segml_help],
 }
 
