@@ -95,7 +95,7 @@ class TreeTables:
     def _explain(self, chunk: FloatArray) -> FloatArray:
         total = np.zeros((self.n_features, chunk.shape[1]))
         missing: NDArray[np.bool_] = np.isnan(chunk)
-        any_missing: list[bool] = missing.any(axis=1).tolist()
+        any_missing = np.asarray(missing.any(axis=1), dtype=bool)
         answer = np.empty(chunk.shape[1], dtype=np.intp)
         for tree in self.trees:
             answer[:] = 0
