@@ -175,6 +175,14 @@ def lists_screen(result: ListsResult) -> RenderableType:
         )
     parts: list[RenderableType] = [_title(result.config, f"lists as of {result.as_of}"), table]
     parts += [_line(f"{c.campaign.name}: {c.power.text}") for c in result.report.campaigns if c.power]
+    parts += [
+        _line(
+            f"{c.campaign.name} since {c.changes.previous}: {c.changes.added:,} added, {c.changes.removed:,} removed,"
+            f" {c.changes.kept:,} as before"
+        )
+        for c in result.report.campaigns
+        if c.changes
+    ]
     parts += [Text(f"  note: {warning}", "yellow") for warning in result.report.warnings]
     return Group(*parts)
 

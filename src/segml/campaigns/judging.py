@@ -27,6 +27,7 @@ TEMPORARY = (
     "list_tags",
     "list_judged",
     "list_placed",
+    "list_differences",
     "list_history",
     "list_files",
     "list_days",

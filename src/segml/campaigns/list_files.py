@@ -1,12 +1,14 @@
 """Lists on disk: what is written beside each other, and how earlier lists are found again.
 
 ``<folder>/<campaign>/as_of=<day>/`` holds list.parquet (always: caps and measurement read it), list.csv (when asked
-for), holdout.parquet, exclusions.csv and manifest.json. A campaign that was refused leaves its reasons and no list.
+for), holdout.parquet, exclusions.csv, manifest.json and, from the second list on, changes.parquet (who came, who
+went). A campaign that was refused leaves its reasons and no list.
 The exclusion counts are exact; they lie beside a file that names people, and are not a report.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -14,9 +16,10 @@ import pandas as pd
 
 from segml.campaigns.audience import literal
 from segml.campaigns.catalogue import Campaign
+from segml.campaigns.changes import changes_sql
 from segml.campaigns.export.generic import write_csv
 from segml.campaigns.holdout import TREATED
-from segml.campaigns.results import CampaignResult
+from segml.campaigns.results import EXCLUSION_COLUMNS, CampaignResult
 from segml.config import ListSettings
 from segml.engine import Engine
 from segml.tables.partition import file_sha256, read_manifest, write_manifest, writing
@@ -48,7 +51,9 @@ def write_list(
                 )
             if "csv" in settings.formats:
                 write_csv(temporary / "list.parquet", temporary / "list.csv", _FREE_TEXT)
-        exclusions = pd.DataFrame(list(result.excluded.items()), columns=["reason", "people"])
+        if result.changes:
+            engine.write(changes_sql(), temporary / "changes.parquet")
+        exclusions = pd.DataFrame(result.exclusion_rows(), columns=list(EXCLUSION_COLUMNS))
         exclusions.to_csv(temporary / "exclusions.csv", index=False, lineterminator="\n")
         files = {file.name: file_sha256(file) for file in sorted(temporary.iterdir())}
         write_manifest(temporary, _manifest(result, settings, as_of, run_id, files))
@@ -141,6 +146,7 @@ def _manifest(
             "globally_held_out": result.globally_held_out,
             "excluded": result.excluded,
         },
+        "changes": dataclasses.asdict(result.changes) if result.changes else None,
         "expected_conversion": power.base_rate if power else None,
         "smallest_lift": power.smallest_lift if power and math.isfinite(power.smallest_lift) else None,
         "power": power.text if power else "",

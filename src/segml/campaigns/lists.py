@@ -8,6 +8,7 @@ when fewer than `max_size` treated people rank above. For every campaign, listed
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pandas as pd
 
 from segml.campaigns.audience import literal, unavailable_reason
 from segml.campaigns.catalogue import Campaign, find_mistakes, in_order
+from segml.campaigns.changes import find_changes, previous_list
 from segml.campaigns.export.settings import ADVERTISING_MINIMUM
 from segml.campaigns.holdout import GLOBALLY_HELD_OUT, HELD_OUT, TREATED, held_out_sql
 from segml.campaigns.judging import (
@@ -160,6 +162,10 @@ def _build(run: ListRun, campaign: Campaign, claimed: Sequence[str], kept: str) 
         "select reason, arm, count(*) as people from list_placed group by reason, arm order by reason, arm"
     )
     result = _result(run, campaign, share, counts)
+    before = previous_list(run.folder, campaign.name, run.as_of)
+    if before:
+        changes = find_changes(run.engine, before, refused=result.status != "built")
+        result = dataclasses.replace(result, changes=changes)
     if result.status == "built":
         run.engine.run("select customer_id from list_placed where reason is null", kept)
     write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder)

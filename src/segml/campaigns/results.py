@@ -8,8 +8,11 @@ from typing import Literal
 import pandas as pd
 
 from segml.campaigns.catalogue import Campaign
+from segml.campaigns.changes import ListChanges
 from segml.evaluation.power import PowerStatement
 from segml.time_windows import Cutoff
+
+EXCLUSION_COLUMNS = ("reason", "people", "removed")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,16 @@ class CampaignResult:
     excluded: dict[str, int] = field(default_factory=dict)  # reason -> people, in the order of policy.REASONS
     holdout_share: float = 0.0
     power: PowerStatement | None = None
+    changes: ListChanges | None = None  # against the campaign's list before; None for a first list
+
+    def exclusion_rows(self) -> list[dict[str, str | int]]:
+        """Return one row a reason: people, and those of them who were on the list before (`removed`)."""
+        gone = self.changes.removed_by_reason if self.changes else {}
+        reasons = [*self.excluded, *(reason for reason in sorted(gone) if reason not in self.excluded)]
+        return [
+            {"reason": reason, "people": self.excluded.get(reason, 0), "removed": gone.get(reason, 0)}
+            for reason in reasons
+        ]
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,8 @@ class ListsReport:
                     "globally_held_out": result.globally_held_out,
                     "excluded": sum(result.excluded.values()),
                     "base": result.base,
+                    "added": result.changes.added if result.changes else result.listed,
+                    "removed": result.changes.removed if result.changes else 0,
                     "base_rate": result.power.base_rate if result.power else float("nan"),
                     "smallest_lift": result.power.smallest_lift if result.power else float("nan"),
                     "note": result.reason or (result.power.text if result.power else ""),
@@ -62,12 +77,12 @@ class ListsReport:
         )
 
     def exclusions(self) -> pd.DataFrame:
-        """Return one row a campaign and reason: how many people, by the first reason that applied."""
+        """Return one row a campaign and reason: how many people, and how many of them were on the list before."""
         return pd.DataFrame(
             [
-                {"campaign": result.campaign.name, "reason": reason, "people": people}
+                {"campaign": result.campaign.name, **row}
                 for result in self.campaigns
-                for reason, people in result.excluded.items()
+                for row in result.exclusion_rows()
             ],
-            columns=["campaign", "reason", "people"],
+            columns=["campaign", *EXCLUSION_COLUMNS],
         )
