@@ -25,6 +25,7 @@ from segml.pipelines.score import SCORES, ScoreResult, score_base
 from segml.pipelines.train import TrainingResult, train_base
 from segml.registry.registered import RegisteredModel
 from segml.registry.store import ModelStore
+from segml.scoring.migration import migration_of_runs
 from segml.time_windows import Cutoff
 
 
@@ -195,6 +196,26 @@ class CustomerBase:
     def tags(self) -> pd.DataFrame:
         """Return the tags of the base's day, one row a customer and tag."""
         return self._partition("tags", "tags.parquet")
+
+    def migration(self, before: str, after: str, tag: str = "behavioural.segment") -> pd.DataFrame:
+        """Return who moved where between two runs, in people and money (`segml.plots.plot_migration` draws it).
+
+        Parameters
+        ----------
+        before, after : str
+            Days that were scored, for example ``"2017-11-06"``.
+        tag : str
+            ``family.tag`` of one value a person.
+        """
+        places = [
+            tuple(self.config.data_path(stage, f"as_of={day}", file) for day in (before, after))
+            for stage, file in (("tags", "tags.parquet"), ("scores", SCORES))
+        ]
+        for place in places[0]:
+            if not place.is_file():
+                raise DataError(f"{place} is not there yet", "run `segml score CONFIG` for that day first")
+        scores = places[1] if all(place.is_file() for place in places[1]) else None
+        return migration_of_runs(self._open.engine, places[0], (tag,), scores)  # type: ignore[arg-type]
 
     def campaign_list(self, campaign: str) -> pd.DataFrame:
         """Return one campaign's list of the base's day."""
