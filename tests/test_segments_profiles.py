@@ -18,7 +18,8 @@ from segml.evaluation.plots_segments import (
     plot_segment_sizes,
 )
 from segml.models.segments.preparation import FeatureError
-from segml.models.segments.profiles import describe_segment, name_segments, profile_segments
+from segml.models.segments.profiles import profile_segments
+from segml.models.segments.segment_sentences import describe_segment, name_segments
 
 
 def base(seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:

@@ -15,15 +15,11 @@ from segml import plots
 from segml.models.segments.behavioural import BehaviouralSegmenter
 from segml.models.segments.languages import FEATURES, PHRASES, SENTENCES, translated
 from segml.models.segments.preparation import FeatureError
-from segml.models.segments.profiles import (
-    describe_segment,
-    name_segments,
-    profile_segments,
-    typical_customers,
-)
+from segml.models.segments.profiles import profile_segments, typical_customers
 from segml.models.segments.segment_actions import CATALOGUE, suggest_actions
 from segml.models.segments.segment_map import segment_map_frame
 from segml.models.segments.segment_names import SPOKEN_WORDS
+from segml.models.segments.segment_sentences import describe_segment, name_segments
 from segml.models.segments.task import SegmentTask
 
 

@@ -13,9 +13,10 @@ from segml.models.segments.behavioural import DEFAULT_FEATURES, BehaviouralSegme
 from segml.models.segments.interests import InterestSegmenter
 from segml.models.segments.languages import SENTENCES, percent_text
 from segml.models.segments.migration import migration_frame
-from segml.models.segments.profiles import describe_segment, profile_segments, typical_customers
+from segml.models.segments.profiles import profile_segments, typical_customers
 from segml.models.segments.segment_actions import suggest_actions
 from segml.models.segments.segment_map import segment_map_frame
+from segml.models.segments.segment_sentences import describe_segment
 from segml.models.segments.selection import CONSENSUS_BELOW, CONSENSUS_RUNS
 from segml.models.segments.task import SegmentTask
 from segml.pipelines.predictions import EXAMPLE_ROWS, TrainingData

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from segml.models.segments.languages import Language, checked_language
-from segml.models.segments.profiles import axis_directions, buys_once
+from segml.models.segments.segment_sentences import axis_directions, buys_once
 
 
 @dataclass(frozen=True)

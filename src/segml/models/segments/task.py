@@ -19,7 +19,8 @@ from segml.models.segments.identity import (
 from segml.models.segments.interests import InterestSegmenter
 from segml.models.segments.languages import Language, checked_language, translated
 from segml.models.segments.preparation import FeatureError
-from segml.models.segments.profiles import name_segments, profile_segments
+from segml.models.segments.profiles import profile_segments
+from segml.models.segments.segment_sentences import name_segments
 
 TaskName = Literal["behavioural", "mixture", "interest"]
 Segmenter = BehaviouralSegmenter | InterestSegmenter
