@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from segml.pipelines.backtest import BacktestResult
     from segml.pipelines.check import CheckResult
     from segml.pipelines.data import DataResult
+    from segml.pipelines.erase import EraseResult
     from segml.pipelines.explain import ExplainResult
     from segml.pipelines.flat import FlatResult
     from segml.pipelines.lists import ListsResult
@@ -145,7 +146,7 @@ def score_screen(result: ScoreResult) -> RenderableType:
 
 
 def _tags_table(result: ScoreResult) -> Table:
-    shown = {"segment", "interest_segment", "stage", "predicted_tier", "rfm_name"}
+    shown = {"segment", "interest_segment", "declared_segment", "stage", "predicted_tier", "rfm_name"}
     table = _table("tag", "value", ("people", "right"))
     counts = result.tags.counts
     last = ""
@@ -185,6 +186,19 @@ def lists_screen(result: ListsResult) -> RenderableType:
     ]
     parts += [Text(f"  note: {warning}", "yellow") for warning in result.report.warnings]
     return Group(*parts)
+
+
+def erase_screen(result: EraseResult) -> RenderableType:
+    """What one person was taken out of, what is remembered, and what is left to the company."""
+    rows = ", ".join(f"{count:,} rows of {name}" for name, count in result.rows.items())
+    lines = [
+        f"taken out of {len(result.changed):,} files; ingestion leaves out {rows or 'nothing more'}",
+        "remembered by a keyed hash, so that later files don't bring the person back",
+        f"the sources are the company's own and still name the person: {', '.join(result.sources)}",
+        "models hold no rows, and forget what they learnt from this person when they are trained again",
+    ]
+    lines += [f"removed, not written again: {_short(place, result.config)}" for place in result.removed]
+    return Group(_title(result.config, "one person erased"), *(_line(line) for line in lines))
 
 
 def explain_screen(result: ExplainResult) -> RenderableType:

@@ -6,6 +6,7 @@ but the RFM thresholds, which are a statement about the base of the day.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from segml.models.segments.rfm import RfmScorer
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.drift import TaskDrift, watch_champions
 from segml.pipelines.narration import Narrator, Silent
+from segml.pipelines.survey import survey_answers
 from segml.pipelines.train import TASKS, snapshot_request
 from segml.registry.registered import RegisteredModel
 from segml.registry.store import ModelStore
@@ -162,16 +164,32 @@ def scoring_job(
 ) -> ScoringJob:
     """Put together what the batch scorer needs."""
     config = base.config
+    rules: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {"rfm": rfm.predict}
+    if "declared" in champions and config.survey and base.engine.exists("surveys"):
+        rules["declared"] = declared_rule(base, champions["declared"])
     return ScoringJob(
         as_of=base.as_of,
-        champions=champions,
+        champions={task: model for task, model in champions.items() if task not in rules},
         horizons={"dormancy": config.horizons.dormancy, "churn": config.horizons.churn},
         contract=plan.contract,
         bands=config.bands,
-        rules={"rfm": rfm.predict},
+        rules=rules,
         active_within_days=config.models.active_within_days,
         chunk_customers=config.scoring.chunk_customers,
     )
+
+
+def declared_rule(base: OpenBase, champion: RegisteredModel) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Return what scores declared segments: the answers of those who gave some, behaviour for everybody else."""
+    answers = survey_answers(base)
+
+    def scored(features: pd.DataFrame) -> pd.DataFrame:
+        champion.check_features(features)
+        told = answers[answers.index.isin(features.index)]
+        scores: pd.DataFrame = champion.model.score(features[list(champion.features)], told)
+        return scores.assign(declared_model_version=champion.label)
+
+    return scored
 
 
 def tag(base: OpenBase, snapshot: Path, scores: Path, folder: Path) -> TagsReport:

@@ -24,15 +24,17 @@ from segml.pipelines.predictions import TrainingData, require_enough, train_retu
 from segml.pipelines.promotion import ModelOutcome, Trained, remembered, settle
 from segml.pipelines.schedule import Schedule, all_cutoffs, label_days, make_schedule
 from segml.pipelines.segmentation import train_segments
+from segml.pipelines.survey import train_declared
 from segml.registry.fingerprint import fingerprint
 from segml.registry.registered import RegisteredModel
 from segml.registry.runs import TrainingRun
 from segml.registry.store import ModelStore
+from segml.sources.surveys import load_survey
 from segml.time_windows import Cutoff
 
 RETURN_TASKS = ("dormancy", "churn")
 SEGMENT_TASKS = ("behavioural", "mixture", "interest")
-TASKS = (*RETURN_TASKS, "clv", *SEGMENT_TASKS)
+TASKS = (*RETURN_TASKS, "clv", *SEGMENT_TASKS, "declared")
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,9 @@ class Training:
         settings = self.config.model_dump(
             mode="json", include={"horizons", "cutoffs", "models", "seed", "features", "currency", "language"}
         )
-        content = [task, self.base.data_hash, self.base.as_of.label, self.plan.contract, settings]
+        survey = load_survey(self.config.path(self.config.survey)) if task == "declared" else None
+        asked = survey.model_dump(mode="json", exclude={"root"}) if survey else ""
+        content = [task, asked, self.base.data_hash, self.base.as_of.label, self.plan.contract, settings]
         return fingerprint(content)
 
     def champion(self, task: str) -> RegisteredModel | None:
@@ -143,6 +147,10 @@ def plan_training(base: OpenBase) -> Training:
         "churn": config.horizons.churn,
         "clv": config.horizons.clv,
     }
+    if not config.survey:
+        refused["declared"] = "no survey in the configuration"
+    elif not base.engine.exists("surveys"):
+        refused["declared"] = "no table surveys"
     for task, horizon in horizons.items():
         try:
             schedules[task] = make_schedule(
@@ -256,6 +264,11 @@ def _jobs(training: Training, data: TrainingData, todo: list[str]) -> list[tuple
     for task in SEGMENT_TASKS:
         if task in todo:
             jobs.append(([task], f"{task} segments", lambda task=task: _segments(training, data, task)))
+    if "declared" in todo:
+        champion = training.champion("declared")
+        jobs.append(
+            (["declared"], "declared segments", lambda: [train_declared(training.base, data, champion)])
+        )
     return jobs
 
 

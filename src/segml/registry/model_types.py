@@ -22,7 +22,7 @@ _TYPES: dict[str, str] = {
     "ReturnTask": "segml.models.returning:ReturnTask",
     "LifetimeValue": "segml.models.value:LifetimeValue",
     "SegmentTask": "segml.models.segments.task:SegmentTask",
-    "DeclaredSegments": "segml.models.segments.declared:DeclaredSegments",
+    "DeclaredTask": "segml.models.segments.declared_task:DeclaredTask",
     "FlatTask": "segml.models.flat:FlatTask",
 }
 

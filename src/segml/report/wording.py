@@ -11,6 +11,7 @@ TASKS = {
     "churn": "Churn",
     "clv": "Lifetime value",
     "behavioural": "Behavioural segments",
+    "declared": "Declared segments",
     "mixture": "Mixture segments",
     "interest": "Interest segments",
 }

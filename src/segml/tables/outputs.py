@@ -37,7 +37,7 @@ SCORE_COLUMNS: tuple[str, ...] = (
     *("clv_365d", "clv_365d_low", "clv_365d_high", "clv_historic"),
     *(
         f"segment_{kind}_{part}"
-        for kind in ("behavioural", "mixture", "interest")
+        for kind in ("behavioural", "mixture", "interest", "declared")
         for part in ("id", "name", "membership", "outlier")
     ),
     *(
@@ -46,7 +46,7 @@ SCORE_COLUMNS: tuple[str, ...] = (
         for part in ("", "_feature", "_value", "_direction", "_strength")
     ),
     *("next_order_days", "next_order_days_low", "next_order_days_high", "second_purchase_probability"),
-    *("rfm_r", "rfm_f", "rfm_m", "rfm_name", "send_hour"),
+    *("rfm_r", "rfm_f", "rfm_m", "rfm_name", "send_hour", "segment_declared_source"),
 )
 _PATTERNS = {
     "features": re.compile(

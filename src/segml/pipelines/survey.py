@@ -1,0 +1,98 @@
+"""Declared psychographic segments in the main job: answers up to the day scored, segments, placement of the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from segml.errors import NotEnoughDataError
+from segml.features.snapshot import load_snapshot
+from segml.models.segments.behavioural import DEFAULT_FEATURES
+from segml.models.segments.declared import DeclaredSegments
+from segml.models.segments.declared_task import DeclaredTask
+from segml.models.segments.placement import SegmentPlacement
+from segml.pipelines.base import OpenBase
+from segml.pipelines.predictions import EXAMPLE_ROWS, TrainingData
+from segml.pipelines.promotion import Trained
+from segml.registry.gate import Decision
+from segml.registry.registered import RegisteredModel
+from segml.sources.surveys import load_survey, read_answers
+
+
+def survey_answers(base: OpenBase) -> pd.DataFrame:
+    """Return the answers given before the day scored, one row a customer and one column an item.
+
+    Whoever objected to profiling is not among them: only people of the snapshot are ever looked up.
+    """
+    survey = load_survey(base.config.path(base.config.survey))
+    table = base.engine.fetch(
+        "select customer_id, item, answered_at, answer from surveys"
+        f" where answered_at < {base.as_of.seconds} order by customer_id, item, answered_at",
+        limit=50_000_000,
+    )
+    long = survey.model_copy(
+        update={"layout": "long", "person": "customer_id", "item": "item", "answer": "answer"}
+    )
+    return read_answers(long, table)
+
+
+def train_declared(base: OpenBase, data: TrainingData, champion: RegisteredModel | None) -> Trained:
+    """Fit declared segments on the answers of the base's own customers, and place the others from behaviour.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Too few people answered.
+    """
+    features = load_snapshot(data.partitions[base.as_of])
+    answers = survey_answers(base)
+    answers = answers[answers.index.isin(features.index)]
+    survey = load_survey(base.config.path(base.config.survey))
+    previous = champion.model.declared if champion is not None else None
+    declared = DeclaredSegments(survey.questionnaire(), random_state=base.config.seed).fit(answers, previous)
+    placement, notes = _placement(features, declared.score(answers))
+    model = DeclaredTask(declared, placement)
+    scores = model.score(features, answers)
+    stable = bool(declared.stable_) and declared.n_segments_ > 1
+    sources = scores["segment_declared_source"].value_counts()
+    return Trained(
+        model=model,
+        decision=Decision(stable, "A" if stable else "C", [str(declared.choice_reason_)]),
+        metrics={
+            "segments": float(declared.n_segments_),
+            "answered": float(len(answers)),
+            "unsure_share": float(declared.unsure_share_),
+            **({"placement_accuracy": placement.accuracy_} if placement else {}),
+        },
+        example=features.head(EXAMPLE_ROWS),
+        facts=_facts(base, data, model, len(answers)),
+        notes=[*notes, *(f"{people:,} customers: {source}" for source, people in sources.items())],
+        params={"k": declared.n_segments_, "survey": survey.name},
+        frames={"profile": declared.profile_, "selection": declared.selection_},
+    )
+
+
+def _placement(features: pd.DataFrame, told: pd.DataFrame) -> tuple[SegmentPlacement | None, list[str]]:
+    names = tuple(name for name in DEFAULT_FEATURES if name in features)
+    names += tuple(name for name in map(str, features.columns) if name.startswith("affinity_"))
+    try:
+        placement = SegmentPlacement(names).fit(features, told)
+    except NotEnoughDataError as error:
+        return None, [error.message]
+    return placement, [placement.reason_]
+
+
+def _facts(base: OpenBase, data: TrainingData, model: DeclaredTask, people: int) -> dict[str, Any]:
+    return {
+        "predicts": "which psychographic segment a customer belongs to, from survey answers or inferred from behaviour",
+        "population": "customers who answered; everybody else is placed by behaviour, and marked as inferred",
+        "data_from": data.first_day.label,
+        "data_until": base.as_of.label,
+        "training_cutoffs": [base.as_of.label],
+        "test_cutoff": base.as_of.label,
+        "customers": people,
+        "features": {name: data.plan.meanings[name] for name in model.feature_names_in_},
+        "limits": ["declared and inferred segments are told apart in segment_declared_source"],
+        "plan": data.plan.to_dict(),
+    }
