@@ -31,6 +31,7 @@ the same, a step at a time:
   segml measure CONFIG  what past lists earned against their holdouts
   segml report CONFIG   one HTML page over the last run
   segml explain CONFIG CUSTOMER  on which lists one person is, and why
+  segml erase CONFIG CUSTOMER    one person out of everything segml wrote
   segml backtest CONFIG the return models at several past cutoffs
 
 any setting can be replaced for one call:
@@ -51,6 +52,7 @@ _COMMANDS = {
     "backtest": "would the models have won at every cutoff of the past?",
     "report": "one HTML page over the last run",
     "explain": "one person: on which lists and why, on which not and why not",
+    "erase": "one person out of tables, features, scores, tags, lists and exports, for good",
 }
 _OF_ONE_CUSTOMER = ("explain", "erase")
 

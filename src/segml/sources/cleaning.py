@@ -15,6 +15,7 @@ from segml.engine.duckdb import quoted
 from segml.tables.schema import Table
 
 EXACT_DUPLICATE = "exact_duplicate"
+ERASED = "erased"
 MISSING_CUSTOMER = "missing_customer"
 CANCELLED_ORDER = "cancelled_order"
 NEGATIVE_QUANTITY = "negative_quantity"

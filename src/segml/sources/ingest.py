@@ -21,6 +21,7 @@ from segml.engine import Engine
 from segml.engine.duckdb import DuckDBEngine
 from segml.errors import ConfigurationError
 from segml.sources.derive import Derivation
+from segml.sources.erased import erased_digests
 from segml.sources.files import Layout, UnreadableError, find_files, fingerprints
 from segml.sources.packages import fetch_package
 from segml.sources.read import Reading
@@ -159,7 +160,8 @@ def _files(config: Config) -> tuple[dict[str, list[Path]], list[Violation]]:
 def _identity(config: Config, inputs: dict[str, Any]) -> dict[str, Any]:
     """What makes two ingestions the same: inputs, the settings that ingestion reads, and versions."""
     settings = config.model_dump(mode="json", include={"base", "currency", "time_zone", "tables", "cleaning"})
-    return {
+    erased = erased_digests(config)
+    return ({"erased_sha256": content_sha256(erased)} if erased else {}) | {
         "form": _FORM,
         "inputs_sha256": content_sha256(inputs),
         "configuration_sha256": content_sha256(settings),

@@ -8,8 +8,9 @@ from pathlib import Path
 import duckdb
 
 from segml.config import Config, TableSource
-from segml.sources.cleaning import EXACT_DUPLICATE, REASON_TEXTS, Fate, cleaned_sql, fates
+from segml.sources.cleaning import ERASED, EXACT_DUPLICATE, REASON_TEXTS, Fate, cleaned_sql, fates
 from segml.sources.columns import check_mapping, typed_table
+from segml.sources.erased import erased_sql
 from segml.sources.files import Layout, RawTable, UnreadableError, first_line, register_files
 from segml.tables.catalog import TABLES
 from segml.tables.checks import Fetch, Rule, Violation, first_rows
@@ -75,7 +76,9 @@ class Reading:
             raise UnreadableError(*violations)
         typed = typed_table(table, source, raw, self.config.time_zone)
         owns_orders = table.name != "order_lines" or not with_orders
-        chosen = fates(table, typed.names, self.config.cleaning, owns_orders)
+        erased = erased_sql(self.config) if "customer_id" in typed.names else ""
+        chosen = [Fate(ERASED, erased, "drop")] if erased else []
+        chosen += fates(table, typed.names, self.config.cleaning, owns_orders)
         cleaned = cleaned_sql(typed.sql(), typed.names, chosen, self.config.cleaning)
         self.connection.execute(f"create or replace temp table read_{table.name} as {cleaned}")
         marks, rows = self.fetch(

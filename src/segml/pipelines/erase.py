@@ -1,0 +1,208 @@
+"""`segml erase`: one person out of everything segml wrote, and a keyed memory that keeps the person out.
+
+The order makes a crash harmless: the memory is written first, so that whatever runs next leaves the person out, and
+the same command run again finishes the work. Files of the company itself (`data/raw`, or wherever the configuration
+points) are not touched: they are the company's own to erase.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from segml.campaigns.export.settings import ListExport
+from segml.campaigns.export.tables import export_lists
+from segml.config import Config
+from segml.pipelines.base import OpenBase, open_base
+from segml.pipelines.explain import require_customer
+from segml.pipelines.narration import Narrator, Silent
+from segml.sources.erased import is_erased, remember_erased
+from segml.tables.partition import MANIFEST, file_sha256, output_errors, read_manifest, write_manifest
+from segml.time_windows import Cutoff
+
+_STAGES = ("features", "scores", "tags", "lists", "triggers", "measured", "reports")
+_PERSON = "customer_id"
+_HASHED_IN = ("files", "outputs")
+
+
+@dataclass(frozen=True)
+class EraseResult:
+    """What was done about one person; the id itself is on the screen only.
+
+    Attributes
+    ----------
+    changed : tuple of Path
+        Files the person was taken out of.
+    removed : tuple of Path
+        Exports that could not be written again and are gone.
+    rows : dict of str to int
+        Table -> its rows that ingestion leaves out because of erasure.
+    sources : tuple of str
+        The company's own files, as the configuration names them.
+    """
+
+    config: Config
+    changed: tuple[Path, ...]
+    removed: tuple[Path, ...]
+    rows: dict[str, int]
+    sources: tuple[str, ...]
+
+
+def erase(config: Config, customer: str, narrator: Narrator | None = None) -> EraseResult:
+    """Erase one customer of a base.
+
+    Raises
+    ------
+    DataError
+        No such customer, and none of that id was erased before.
+    """
+    tell = narrator or Silent()
+    if not is_erased(config, customer):
+        with open_base(config, tell) as base:
+            require_customer(base.engine, customer, config.base)
+        remember_erased(config, customer)
+    changed: list[Path] = []
+    with open_base(config, tell) as base, tell.step("erase") as say:
+        exported = [folder for folder in _exported_lists(config) if _is_on(folder, customer)]
+        places = [config.data_path(stage) for stage in _STAGES] + _runs(config)
+        for place in places:
+            changed += _erase_below(place, customer)
+        removed = _export_again(base, exported)
+        say(f"out of {len(changed):,} files")
+        rows = {
+            name: count.reasons["erased"]
+            for name, count in base.report.tables.items()
+            if "erased" in count.reasons
+        }
+    sources = [
+        pattern
+        for source in config.tables.values()
+        for pattern in [*source.files, *(file for also in source.also.values() for file in also)]
+    ]
+    return EraseResult(config, tuple(changed), tuple(removed), rows, tuple(dict.fromkeys(sources)))
+
+
+def _runs(config: Config) -> list[Path]:
+    """Return the folder of tracked runs: their artifacts show typical customers by id."""
+    folder = config.path(config.models_folder, "artifacts", config.base)
+    return [folder] if folder.is_dir() else []
+
+
+def _erase_below(folder: Path, customer: str) -> list[Path]:
+    changed = []
+    for file in _files(folder):
+        rewrite = {".parquet": _without_in_parquet, ".csv": _without_in_csv}[file.suffix]
+        with output_errors(file):
+            if rewrite(file, customer):
+                changed.append(file)
+                _refresh_manifests(file, folder)
+    return changed
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield from sorted(f for f in folder.rglob("*") if f.suffix in (".parquet", ".csv") and f.is_file())
+
+
+def _without_in_parquet(file: Path, customer: str) -> bool:
+    """Rewrite a Parquet file without one person's rows; tell whether there were any."""
+    with pq.ParquetFile(file) as source:
+        if _PERSON not in source.schema_arrow.names:
+            return False
+        if not any(pc.any(_is(batch, customer)).as_py() for batch in source.iter_batches(columns=[_PERSON])):
+            return False
+        groups = source.metadata
+        compression = groups.row_group(0).column(0).compression if groups.num_row_groups else "zstd"
+        beside = _beside(file)
+        with pq.ParquetWriter(beside, source.schema_arrow, compression=compression) as writer:
+            for batch in source.iter_batches():
+                writer.write_batch(batch.filter(pc.invert(_is(batch, customer))))
+    beside.replace(file)
+    return True
+
+
+def _is(batch: Any, customer: str) -> Any:
+    return pc.fill_null(pc.equal(batch.column(_PERSON).cast("string"), customer), False)
+
+
+def _without_in_csv(file: Path, customer: str) -> bool:
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = csv.reader(stream)
+        header = next(rows, [])
+        if _PERSON not in header:
+            return False
+        place = header.index(_PERSON)
+        if not any(len(row) > place and row[place] == customer for row in rows):
+            return False
+    beside = _beside(file)
+    with (
+        file.open(encoding="utf-8", newline="") as stream,
+        beside.open("w", encoding="utf-8", newline="") as out,
+    ):
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerows(row for row in csv.reader(stream) if len(row) <= place or row[place] != customer)
+    beside.replace(file)
+    return True
+
+
+def _beside(file: Path) -> Path:
+    return file.with_name(f".erasing-{os.getpid()}-{file.name}")
+
+
+def _refresh_manifests(file: Path, top: Path) -> None:
+    """Bring the hash of a changed file up to date in every manifest above it; counts of the past stay as they were."""
+    for folder in file.parents:
+        manifest = read_manifest(folder)
+        if manifest is not None and (folder / MANIFEST).is_file():
+            name = str(file.relative_to(folder))
+            for kind in _HASHED_IN:
+                entries = manifest.get(kind)
+                for key in (name, file.stem):
+                    if isinstance(entries, dict) and isinstance(entries.get(key), str):
+                        entries[key] = file_sha256(file)
+            manifest["erased_since"] = True
+            write_manifest(folder, manifest)
+        if folder == top:
+            break
+
+
+def _exported_lists(config: Config) -> list[Path]:
+    folders = {file.parent.parent for file in config.data_path("lists").glob("*/as_of=*/*/manifest.json")}
+    return sorted(folders)
+
+
+def _is_on(folder: Path, customer: str) -> bool:
+    with pq.ParquetFile(folder / "list.parquet") as source:
+        return any(pc.any(_is(batch, customer)).as_py() for batch in source.iter_batches(columns=[_PERSON]))
+
+
+def _export_again(base: OpenBase, folders: list[Path]) -> list[Path]:
+    """Write the exports of these lists anew: a row there has no id, only an address or its hash."""
+    removed = []
+    for folder in folders:
+        manifest = read_manifest(folder) or {}
+        exports = [
+            ListExport.model_validate(each) for each in manifest.get("campaign", {}).get("exports", ())
+        ]
+        known = {export.folder_name for export in exports}
+        for place in sorted({file.parent for file in folder.glob("*/manifest.json")}):
+            if place.name not in known:
+                _remove(place)
+                removed.append(place)
+        config, as_of = base.config, Cutoff.parse(manifest["as_of"])
+        lists = config.data_path("lists")
+        export_lists(base.engine, {folder: exports}, as_of, lists, config.memory, config.scoring.threads)
+    return removed
+
+
+def _remove(place: Path) -> None:
+    for file in sorted(place.rglob("*"), reverse=True):
+        file.unlink() if file.is_file() else file.rmdir()
+    place.rmdir()

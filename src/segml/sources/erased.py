@@ -1,0 +1,105 @@
+"""The memory of people who were erased: a keyed hash of their id, so that files which still name them are no way back.
+
+HMAC-SHA-256 under a key of this installation (``data/erased/<base>/key``, readable by its owner only). Without the
+key the hashes say nothing, not even whether a known id is among them; with it, ingestion recognises an erased id and
+leaves its rows out. Losing the key loses the memory, so that is an error and not a silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from segml.config import Config
+from segml.errors import DataError
+from segml.tables.partition import output_errors
+
+_KEY, _PEOPLE = "key", "people"
+_BLOCK = 64  # of SHA-256, in bytes
+_OWNER_ONLY = 0o600
+
+
+def erased_digest(key: bytes, customer: str) -> str:
+    """Return what is remembered of an id.
+
+    Examples
+    --------
+    >>> erased_digest(bytes(range(32)), "Ø 1")[:16]
+    'b42b157c9c4d318e'
+    """
+    return hmac.new(key, customer.encode(), hashlib.sha256).hexdigest()
+
+
+def erased_digest_sql(key: bytes, expression: str) -> str:
+    """Return what `erased_digest` computes as SQL of the embedded engine."""
+    block = key.ljust(_BLOCK, b"\0")
+    inner, outer = (bytes(byte ^ pad for byte in block).hex() for pad in (0x36, 0x5C))
+    inside = f"sha256(unhex('{inner}') || encode({expression}))"
+    return f"sha256(unhex('{outer}') || unhex({inside}))"
+
+
+def erased_folder(config: Config) -> Path:
+    """Return where a base's key and digests lie."""
+    return config.data_path("erased")
+
+
+def erased_digests(config: Config) -> list[str]:
+    """Return the digests of everybody who was erased, sorted; empty when nobody was."""
+    file = erased_folder(config) / _PEOPLE
+    return sorted(file.read_text(encoding="ascii").split()) if file.is_file() else []
+
+
+def is_erased(config: Config, customer: str) -> bool:
+    """Tell whether this id is remembered as erased."""
+    digests = erased_digests(config)
+    return bool(digests) and erased_digest(_key(config), customer) in digests
+
+
+def erased_sql(config: Config, expression: str = "customer_id") -> str:
+    """Return the SQL condition "this id was erased"; empty when nobody was.
+
+    Raises
+    ------
+    DataError
+        Digests without their key.
+    """
+    digests = erased_digests(config)
+    if not digests:
+        return ""
+    listed = ", ".join(f"'{digest}'" for digest in digests)
+    return f"({expression} is not null and {erased_digest_sql(_key(config), expression)} in ({listed}))"
+
+
+def remember_erased(config: Config, customer: str) -> None:
+    """Add an id's digest to the memory, making the key when this is the first; twice is once."""
+    folder = erased_folder(config)
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / _KEY).exists() and not erased_digests(config):
+            _write(folder / _KEY, secrets.token_hex(32))
+        digests = {*erased_digests(config), erased_digest(_key(config), customer)}
+        _write(folder / _PEOPLE, "".join(f"{digest}\n" for digest in sorted(digests)))
+
+
+def _key(config: Config) -> bytes:
+    file = erased_folder(config) / _KEY
+    if not file.is_file():
+        raise DataError(
+            f"{file} is gone: people who were erased can't be recognised any more",
+            "restore the key from a backup before any table is read again",
+        )
+    return bytes.fromhex(file.read_text(encoding="ascii"))
+
+
+def _write(file: Path, text: str) -> None:
+    beside = file.with_name(f".writing-{file.name}")
+    beside.unlink(missing_ok=True)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+    with os.fdopen(handle, "w", encoding="ascii") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(file)
