@@ -18,6 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from segml.campaigns.explain import CampaignExplained
     from segml.config import Config
     from segml.pipelines.backtest import BacktestResult
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 _STATUS_STYLE = {"promoted": "green", "refused": "yellow", "unavailable": "dim", "built": "green"}
 _VERDICT_STYLE = {"better": "green", "worse": "red"}
 _TOP_REASONS = 3
+_SHOWN_MONTHS = 4
 
 
 class RichNarrator:
@@ -253,8 +256,27 @@ def measure_screen(result: MeasureResult) -> RenderableType:
     table = _table("list", "as of", "status", "what can be said")
     for row in result.frame.itertuples():
         table.add_row(str(row.campaign), str(row.as_of), str(row.status), str(row.statement))
-    where = _line(f"orders until {result.data_until}; every figure in {_short(result.file, result.config)}")
-    return Group(_title(result.config, "measured"), table, where)
+    where = _line(
+        f"orders until {result.data_until}; every figure in {_short(result.file.parent, result.config)}"
+    )
+    parts: list[RenderableType] = [_title(result.config, "measured"), table]
+    if len(result.kpis):
+        parts += [Rule("key figures at the month's end", style="dim"), _kpi_table(result.kpis)]
+    parts += [
+        Padding(Text(str(row.statement), "yellow" if row.status in ("behind", "missed") else ""), (0, 2))
+        for row in result.goals.itertuples()
+    ]
+    return Group(*parts, where)
+
+
+def _kpi_table(kpis: pd.DataFrame) -> Table:
+    """The last months side by side; a figure that is not known there is a dash."""
+    wide = kpis.pivot_table("value", "kpi", "month", dropna=False).reindex(kpis["kpi"].unique())
+    months = wide.columns[-_SHOWN_MONTHS:]
+    table = _table("figure", *((month, "right") for month in months))
+    for name, row in wide[months].iterrows():
+        table.add_row(str(name), *("–" if value != value else f"{value:.4g}" for value in row))
+    return table
 
 
 def backtest_screen(result: BacktestResult) -> RenderableType:
