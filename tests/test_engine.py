@@ -91,6 +91,17 @@ def test_a_query_becomes_a_table_a_view_and_a_file_in_its_own_row_order(
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["file.parquet"]
 
 
+def test_what_is_made_of_sorted_rows_is_written_in_their_order(engine: Engine, tmp_path: Path) -> None:
+    rows = 300_000  # several row groups, so that more than one thread writes
+    mixed = np.random.default_rng(5).permutation(rows)
+    engine.register("mixed", pd.DataFrame({"number": mixed, "person": [f"p{i:06d}" for i in mixed]}))
+    ordered = "with facts as (select person, number from mixed order by person)"
+    sql = f"{ordered} select person, cast(number as double) / 2 as half from facts"
+    assert engine.write(sql, tmp_path / "halves.parquet") == rows
+    halves = pd.read_parquet(tmp_path / "halves.parquet")["half"]
+    assert (halves.to_numpy() == np.arange(rows) / 2).all()
+
+
 def test_a_table_is_replaced_known_and_forgotten(engine: Engine) -> None:
     engine.run("select 1 as a", "again")
     engine.run("select 2 as b", "again")
@@ -253,6 +264,8 @@ def test_every_feature_and_label_is_bit_identical_on_both_engines(
         register_tables(engine, wide_base[1])
         plans.append(make_plan(engine, cutoffs[0]))
         folders = write_snapshots(engine, plans[-1], request, tmp_path / engine.name)
+        for part in (part for folder in folders for part in folder.rglob("part-*.parquet")):
+            assert pd.read_parquet(part)["customer_id"].is_monotonic_increasing
         labels = [pd.read_parquet(f / "labels").set_index("customer_id").sort_index() for f in folders]
         frames.append([*map(load_snapshot, folders), *labels])
     assert plans[0] == plans[1]

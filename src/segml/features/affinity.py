@@ -10,7 +10,7 @@ import itertools
 import re
 import unicodedata
 
-from segml.features.definition import LINES, Feature, Group, ratio_sql
+from segml.features.definition import LINES, Feature, Group, ratio_sql, sum_of
 
 MASK_BITS = 62  # categories beyond the largest 61 share the last bit
 
@@ -52,6 +52,6 @@ def affinities(categories: tuple[str, ...]) -> Group:
         )
         for i, (name, category) in enumerate(zip(slugs, categories, strict=True))
     )
-    aggregates = {f"spent_{i}": f"sum(category_{i}_minor)" for i in range(len(categories))}
-    aggregates["line_amount_all"] = "sum(line_amount_minor)"
+    aggregates = {f"spent_{i}": sum_of(f"category_{i}_minor") for i in range(len(categories))}
+    aggregates["line_amount_all"] = sum_of("line_amount_minor")
     return Group("affinity", features, {LINES: aggregates})

@@ -6,11 +6,14 @@ from segml.features.definition import (
     LINES,
     ORDERS,
     PRODUCTS,
+    ROWS,
     STORES,
     Feature,
     Group,
+    count_of,
     count_sql,
     ratio_sql,
+    sum_of,
     within,
 )
 from segml.time_windows import Cutoff
@@ -23,20 +26,20 @@ _WEEKDAY_NAMES = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "
 
 def weekdays() -> Group:
     """Share of orders on each weekday and at weekends."""
-    aggregates = {f"on_{day}": f"count(case when weekday = {i} then 1 end)" for i, day in enumerate(WEEKDAYS)}
+    aggregates = {f"on_{day}": count_of(f"weekday = {i}") for i, day in enumerate(WEEKDAYS)}
     features = [
         Feature(f"weekday_{day}_share", ratio_sql(f"on_{day}", "orders_all"), f"share of orders on {name}")
         for day, name in zip(WEEKDAYS, _WEEKDAY_NAMES, strict=True)
     ]
     weekend = ratio_sql("(on_sat + on_sun)", "orders_all")
     features.insert(0, Feature("weekend_share", weekend, "share of orders on Saturdays and Sundays"))
-    return Group("weekdays", tuple(features), {ORDERS: {**aggregates, "orders_all": "count(*)"}})
+    return Group("weekdays", tuple(features), {ORDERS: {**aggregates, "orders_all": ROWS}})
 
 
 def hours() -> Group:
     """Share of orders in the morning, afternoon, evening and night."""
     aggregates = {
-        f"in_{part}": f"count(case when hour >= {start} and hour < {end} then 1 end)"
+        f"in_{part}": count_of(f"second_of_day >= {start * 3600} and second_of_day < {end * 3600}")
         for part, (start, end) in DAY_PARTS.items()
     }
     features = [
@@ -49,7 +52,7 @@ def hours() -> Group:
     ]
     night = ratio_sql("(orders_all - in_morning - in_afternoon - in_evening)", "orders_all")
     features.append(Feature("night_share", night, "share of orders from 22 to 5 o'clock"))
-    return Group("hours", tuple(features), {ORDERS: {**aggregates, "orders_all": "count(*)"}})
+    return Group("hours", tuple(features), {ORDERS: {**aggregates, "orders_all": ROWS}})
 
 
 def products() -> Group:
@@ -61,9 +64,9 @@ def products() -> Group:
             Feature("lines_per_order", ratio_sql("lines_all", "orders_all"), "order lines an order"),
         ),
         {
-            PRODUCTS: {"products_seen": "sum(new_products)"},
-            LINES: {"lines_all": "sum(lines)"},
-            ORDERS: {"orders_all": "count(*)"},
+            PRODUCTS: {"products_seen": sum_of("new_products")},
+            LINES: {"lines_all": sum_of("lines")},
+            ORDERS: {"orders_all": ROWS},
         },
     )
 
@@ -89,19 +92,19 @@ def categories(cutoff: Cutoff) -> Group:
 def stores() -> Group:
     """Different stores or sites used."""
     feature = Feature("stores_total", count_sql("stores_seen"), "different stores used")
-    return Group("stores", (feature,), {STORES: {"stores_seen": "sum(new_stores)"}})
+    return Group("stores", (feature,), {STORES: {"stores_seen": sum_of("new_stores")}})
 
 
 def discounts() -> Group:
     """Price reductions as a share of the undiscounted price."""
     share = ratio_sql("discount_all", "(discount_all + amount_all)")
     feature = Feature("discount_share", share, "price reductions over the undiscounted price")
-    aggregates = {"discount_all": "sum(discount_minor)", "amount_all": "sum(amount_minor)"}
+    aggregates = {"discount_all": sum_of("discount_minor"), "amount_all": sum_of("amount_minor")}
     return Group("discounts", (feature,), {ORDERS: aggregates})
 
 
 def coupons() -> Group:
     """Share of orders that used a coupon."""
     feature = Feature("coupon_share", ratio_sql("couponed", "orders_all"), "share of orders with a coupon")
-    used = "count(case when coupon_minor > 0 then 1 end)"
-    return Group("coupons", (feature,), {ORDERS: {"couponed": used, "orders_all": "count(*)"}})
+    used = count_of("coupon_minor > 0")
+    return Group("coupons", (feature,), {ORDERS: {"couponed": used, "orders_all": ROWS}})

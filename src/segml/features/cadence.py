@@ -5,7 +5,7 @@ Gaps are counted between *days* with an order, so that two baskets on one aftern
 
 from __future__ import annotations
 
-from segml.features.definition import ORDERS, Feature, Group, ratio_sql
+from segml.features.definition import ORDERS, Feature, Group, day_of, ratio_sql, sum_of
 from segml.time_windows import Cutoff
 
 
@@ -34,8 +34,8 @@ def gaps(cutoff: Cutoff) -> Group:
             ORDERS: {
                 "last_at": "max(ordered_at)",
                 "gap_count": "count(gap_days)",
-                "gap_sum": "cast(sum(gap_days) as bigint)",
-                "gap_squares": "cast(sum(gap_days * gap_days) as bigint)",
+                "gap_sum": f"cast({day_of('max(ordered_at)')} - {day_of('min(ordered_at)')} as bigint)",
+                "gap_squares": sum_of("gap_days * gap_days"),
                 "gap_median": "cast(median(gap_days) as double)",
                 "gap_longest": "max(gap_days)",
                 "gap_latest": "max_by(gap_days, order_no) filter (where gap_days is not null)",

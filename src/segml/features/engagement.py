@@ -6,11 +6,14 @@ from segml.features.definition import (
     CONTACTS,
     ORDERS,
     RETURNS,
+    ROWS,
     Feature,
     Group,
+    count_of,
     count_sql,
     money_sql,
     ratio_sql,
+    sum_of,
     within,
 )
 from segml.time_windows import Cutoff
@@ -24,10 +27,10 @@ def contacts(cutoff: Cutoff) -> Group:
     sent, reacted = "event = 'sent'", f"event in {REACTIONS}"
     year = within(365, cutoff, column="occurred_at")
     aggregates = {
-        f"sent_{days}": f"count(case when {sent} and {within(days, cutoff, column='occurred_at')} then 1 end)"
+        f"sent_{days}": count_of(f"{sent} and {within(days, cutoff, column='occurred_at')}")
         for days in CONTACT_DAYS
     }
-    aggregates["reacted_365"] = f"count(case when {reacted} and {year} then 1 end)"
+    aggregates["reacted_365"] = count_of(f"{reacted} and {year}")
     aggregates["last_contact_at"] = f"max(case when {sent} then occurred_at end)"
     aggregates["last_reaction_at"] = f"max(case when {reacted} then occurred_at end)"
     features = [
@@ -69,11 +72,11 @@ def returns(cutoff: Cutoff) -> Group:
             ),
         ),
         {
-            ORDERS: {"amount_all": "sum(amount_minor)"},
+            ORDERS: {"amount_all": sum_of("amount_minor")},
             RETURNS: {
-                "returns_all": "count(*)",
-                "returned_all": "sum(amount_minor)",
-                "returns_365": f"count(case when {within(365, cutoff, column='returned_at')} then 1 end)",
+                "returns_all": ROWS,
+                "returned_all": sum_of("amount_minor"),
+                "returns_365": count_of(within(365, cutoff, column="returned_at")),
             },
         },
     )

@@ -6,22 +6,23 @@ cutoff or wholly after it, so its start, `since`, stands for the moments of all 
 same of the sum as `ordered_at < cutoff` of each line. "Different products until the cutoff" can't be added up, but "how
 many products were new in this stretch" can; the same goes for stores.
 
-After this step a cutoff costs one pass over orders and over a few rows a customer. Joining line facts to each order
-was tried: a quarter more for one cutoff, and wide rows for all.
+After this step a cutoff costs one pass over orders and over a few rows a customer. One cutoff alone shares nothing: its
+lines are then added up once, where they are used. Joining line facts to each order was tried: a quarter more for one
+cutoff, and wide rows for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from segml.engine import Engine
 from segml.features.affinity import MASK_BITS
 from segml.features.behaviour import RECENT_DAYS
-from segml.features.definition import LINES, ORDERS, PRODUCTS, STORES
+from segml.features.definition import LINES, ORDERS, PRODUCTS, ROWS, STORES, day_of, sum_of
 from segml.features.plan import FeaturePlan
-from segml.time_windows import Cutoff
+from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
 CODES = "category_codes"
 
@@ -36,12 +37,11 @@ def build_facts(engine: Engine, plan: FeaturePlan, cutoffs: Sequence[Cutoff], pe
     plan : FeaturePlan
         Which facts are needed.
     cutoffs : sequence of Cutoff
-        The cutoffs that will be asked for. Lines after the last feed no feature and are not read; later orders are
-        kept for labels.
+        The cutoffs that will be asked for. Rows after the last feed no feature and are not read.
     people : str
         SQL condition on `customer_key` that picks a bucket or a sample; empty for everybody.
     """
-    queries = {ORDERS: orders_sql(plan, people)}
+    queries = {ORDERS: orders_sql(plan, cutoffs, people)}
     if {"products", "categories"} & set(plan.groups):
         engine.register(CODES, category_codes(plan))
         queries[LINES] = line_facts_sql(plan, cutoffs, people)
@@ -50,13 +50,15 @@ def build_facts(engine: Engine, plan: FeaturePlan, cutoffs: Sequence[Cutoff], pe
     if "stores" in plan.groups:
         queries[STORES] = first_seen_sql("orders", "store_id", "new_stores", cutoffs, people)
     for name, sql in queries.items():
-        engine.run(sql, name)
-    engine.drop(CODES)
+        if name == LINES and len(cutoffs) == 1:
+            engine.view(sql, name)
+        else:
+            engine.run(sql, name)
 
 
 def drop_facts(engine: Engine) -> None:
     """Forget what `build_facts` wrote."""
-    for name in (ORDERS, LINES, PRODUCTS, STORES):
+    for name in (ORDERS, LINES, PRODUCTS, STORES, CODES):
         engine.drop(name)
 
 
@@ -72,66 +74,74 @@ def category_codes(plan: FeaturePlan) -> pd.DataFrame:
     )
 
 
-def since_sql(cutoffs: Sequence[Cutoff], column: str = "ordered_at") -> str:
-    """Return SQL for the start of the stretch that a moment before the last cutoff lies in.
+def since_sql(edges: Iterable[Cutoff], column: str = "ordered_at") -> str:
+    """Return SQL for the start of the stretch between edges that a moment before the last of them lies in.
 
     Examples
     --------
-    >>> since_sql([Cutoff(100)])
+    >>> since_sql([Cutoff(10), Cutoff(100)])
     'case when ordered_at >= 864000 then 864000 else 0 end'
+    >>> since_sql([Cutoff(100)])
+    '0'
     """
-    edges = {cutoff.seconds for cutoff in cutoffs} | {c.plus_days(-RECENT_DAYS).seconds for c in cutoffs}
-    starts = sorted(edges - {max(edges)}, reverse=True)
+    starts = sorted({edge.seconds for edge in edges}, reverse=True)[1:]
     cases = " ".join(f"when {column} >= {start} then {start}" for start in starts)
-    return f"case {cases} else 0 end"
+    return f"case {cases} else 0 end" if cases else "0"
 
 
 def line_facts_sql(plan: FeaturePlan, cutoffs: Sequence[Cutoff], people: str = "") -> str:
-    """Lines, spend by category and category mask of each customer and stretch."""
-    columns = ["customer_key", "since", "cast(count(*) as integer) as lines"]
-    kept = ["customer_key", f"{since_sql(cutoffs)} as since"]
+    """Lines, spend by category and category mask of each customer and stretch; with one cutoff, of each line."""
+    facts = {"lines": ("1", ROWS)}
     source = "order_lines"
     if "categories" in plan.groups:
         source = f"order_lines left join {CODES} on order_lines.category = {CODES}.category"
         rest = f"case when order_lines.category is not null then cast({1 << (MASK_BITS - 1)} as bigint) end"
-        kept += ["amount_minor", "category_no", f"coalesce(category_bit, {rest}) as category_bit"]
-        columns.append("bit_or(category_bit) as category_mask")
-        columns.append("cast(sum(amount_minor) as bigint) as line_amount_minor")
-        columns += [
-            f"cast(sum(case when category_no = {i} then amount_minor else 0 end) as bigint) as category_{i}_minor"
-            for i in range(len(plan.categories))
-        ]
-    lines = f"select {', '.join(kept)} from {source} where {_where(cutoffs, people)}"
-    return f"select {', '.join(columns)} from ({lines}) lines group by customer_key, since"
+        facts["category_mask"] = (f"coalesce(category_bit, {rest})", "bit_or(category_mask)")
+        facts["line_amount_minor"] = ("amount_minor", sum_of("line_amount_minor"))
+        for i in range(len(plan.categories)):
+            amount = f"case when category_no = {i} then amount_minor else 0 end"
+            facts[f"category_{i}_minor"] = (amount, sum_of(f"category_{i}_minor"))
+    alone = len(cutoffs) == 1
+    edges = [*cutoffs, *(cutoff.plus_days(-RECENT_DAYS) for cutoff in cutoffs)]
+    since = "ordered_at" if alone else since_sql(edges)
+    each = ", ".join(f"{of_line} as {name}" for name, (of_line, _) in facts.items())
+    lines = f"select customer_key, {since} as since, {each} from {source} where {_where(cutoffs, people)}"
+    added = ", ".join(f"{total} as {name}" for name, (_, total) in facts.items())
+    return (
+        lines
+        if alone
+        else f"select customer_key, since, {added} from ({lines}) lines group by customer_key, since"
+    )
 
 
 def first_seen_sql(table: str, column: str, name: str, cutoffs: Sequence[Cutoff], people: str = "") -> str:
     """How many values of `column` a customer showed for the first time, by the stretch that showed them."""
-    firsts = (
-        f"select customer_key, min(ordered_at) as first_at from {table}"
-        f" where {column} is not null and {_where(cutoffs, people)} group by customer_key, {column}"
-    )
+    rows = f"from {table} where {column} is not null and {_where(cutoffs, people)}"
+    counted = f"{ROWS} as {name}"
+    if len(cutoffs) == 1:  # one stretch, nothing to date
+        different = f"select distinct customer_key, {column} {rows}"
+        return (
+            f"select customer_key, 0 as since, {counted} from ({different}) different group by customer_key"
+        )
+    firsts = f"select customer_key, min(ordered_at) as first_at {rows} group by customer_key, {column}"
     dated = f"select customer_key, {since_sql(cutoffs, 'first_at')} as since from ({firsts}) firsts"
-    return (
-        f"select customer_key, since, cast(count(*) as integer) as {name} from ({dated}) dated"
-        " group by customer_key, since"
-    )
+    return f"select customer_key, since, {counted} from ({dated}) dated group by customer_key, since"
 
 
-def orders_sql(plan: FeaturePlan, people: str = "") -> str:
-    """Orders with their day, weekday, hour, and the gap to the order day before."""
+def orders_sql(plan: FeaturePlan, cutoffs: Sequence[Cutoff], people: str = "") -> str:
+    """Orders with their weekday, second of the day, and the gap to the order day before."""
     kept = ["customer_key", "order_no", "ordered_at", "amount_minor"]
     kept += ["discount_minor"] if "discounts" in plan.groups else []
     kept += ["coupon_minor"] if "coupons" in plan.groups else []
-    day = "cast(cast(ordered_at - ordered_at % 86400 as double) / 86400 as bigint)"
-    dated = f"select {', '.join(kept)}, {day} as day from orders{f' where {people}' if people else ''}"
+    dated = (
+        f"select {', '.join(kept)}, {day_of('ordered_at')} as day from orders where {_where(cutoffs, people)}"
+    )
     before = "lag(day) over (partition by customer_key order by order_no)"
     ordered = f"select *, {before} as day_before from ({dated}) dated"
     return (
-        f"select {', '.join(kept)}, day, cast((day + 3) % 7 as integer) as weekday,"
-        " cast((ordered_at % 86400 - ordered_at % 3600) as double) / 3600 as hour,"
-        " case when day_before is null or day > day_before then 1 else 0 end as new_day,"
-        " case when day > day_before then cast(day - day_before as integer) end as gap_days"
+        f"select {', '.join(kept)}, cast((day + 3) % 7 as integer) as weekday,"
+        f" cast(ordered_at % {SECONDS_PER_DAY} as integer) as second_of_day,"
+        " case when day > day_before then day - day_before end as gap_days"
         f" from ({ordered}) ordered"
     )
 

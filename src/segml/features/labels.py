@@ -32,15 +32,16 @@ def label_names(horizons: Sequence[int]) -> list[str]:
 
 def future_sql(engine: Engine, cutoff: Cutoff, horizons: Sequence[int], people: str = "") -> str:
     """Orders and net spend by customer in each horizon; customers without either are absent."""
+    bucket = f" and {people}" if people else ""
     start, end = cutoff.seconds, cutoff.seconds + max(horizons) * SECONDS_PER_DAY
     parts = [
-        "select customer_key, ordered_at as happened_at, 1 as orders, amount_minor from order_facts"
-        f" where ordered_at >= {start} and ordered_at < {end}"
+        "select customer_key, ordered_at as happened_at, 1 as orders, amount_minor from orders"
+        f" where ordered_at >= {start} and ordered_at < {end}{bucket}"
     ]
     if engine.exists("returns"):
         parts.append(
             "select customer_key, returned_at, 0, -amount_minor from returns"
-            f" where returned_at >= {start} and returned_at < {end}{f' and {people}' if people else ''}"
+            f" where returned_at >= {start} and returned_at < {end}{bucket}"
         )
     columns = []
     for days in horizons:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from segml.features.definition import (
     ORDERS,
+    ROWS,
     WINDOWS_DAYS,
     Feature,
     Group,
+    count_of,
     count_sql,
+    day_of,
     money_sql,
     ratio_sql,
+    sum_of,
     trend_sql,
     within,
 )
@@ -54,11 +58,11 @@ def history(cutoff: Cutoff) -> Group:
             ORDERS: {
                 "last_at": "max(ordered_at)",
                 "first_at": "min(ordered_at)",
-                "first_day": "min(day)",
-                "last_day": "max(day)",
-                "order_days": "sum(new_day)",
-                "orders_all": "count(*)",
-                "amount_all": "sum(amount_minor)",
+                "first_day": day_of("min(ordered_at)"),
+                "last_day": day_of("max(ordered_at)"),
+                "order_days": "cast(count(gap_days) + 1 as bigint)",
+                "orders_all": ROWS,
+                "amount_all": sum_of("amount_minor"),
                 "amount_largest": "max(amount_minor)",
                 "amount_last": "max_by(amount_minor, order_no)",
             }
@@ -72,14 +76,14 @@ def windows(cutoff: Cutoff) -> Group:
     aggregates: dict[str, str] = {}
     for days in WINDOWS_DAYS:
         condition = within(days, cutoff)
-        aggregates[f"n_{days}"] = f"count(case when {condition} then 1 end)"
-        aggregates[f"a_{days}"] = f"sum(case when {condition} then amount_minor else 0 end)"
+        aggregates[f"n_{days}"] = count_of(condition)
+        aggregates[f"a_{days}"] = sum_of(f"case when {condition} then amount_minor else 0 end")
         features.append(Feature(f"orders_{days}d", count_sql(f"n_{days}"), f"orders in the last {days} days"))
         features.append(Feature(f"spend_{days}d", money_sql(f"a_{days}"), f"spend in the last {days} days"))
     for days in TREND_DAYS:
         condition = within(days, cutoff, skip_days=days)
-        aggregates[f"n_{days}_before"] = f"count(case when {condition} then 1 end)"
-        aggregates[f"a_{days}_before"] = f"sum(case when {condition} then amount_minor else 0 end)"
+        aggregates[f"n_{days}_before"] = count_of(condition)
+        aggregates[f"a_{days}_before"] = sum_of(f"case when {condition} then amount_minor else 0 end")
         for what, short in (("orders", "n"), ("spend", "a")):
             features.append(
                 Feature(
