@@ -19,6 +19,9 @@ from segml.errors import DataError, OutputError
 # A dictionary of measurements is soon larger than they are: written so, a snapshot takes a third less time and 3 % more
 # disk than with DuckDB's defaults.
 _PARQUET = "compression zstd, compression_level 1, dictionary_size_limit 1000"
+# Files are written from wide rows, one a customer, that narrow tables are joined to, left to right. Guessing that a
+# narrow table is the larger one, DuckDB would hold the wide rows in memory instead: 8 % more time, 30 % more memory.
+_SWAP_SIDES = "build_side_probe_side"
 
 
 class DuckDBEngine(Engine):
@@ -49,6 +52,8 @@ class DuckDBEngine(Engine):
             settings["threads"] = threads
         self.connection = duckdb.connect(":memory:", config=settings)
         self._held: dict[str, Any] = {}
+        known = self.connection.execute("select name from duckdb_optimizers()").fetchall()
+        self._left_to_right = _SWAP_SIDES if (_SWAP_SIDES,) in known else ""
 
     def register(self, name: str, source: Path | Sequence[Path] | pa.Table | pd.DataFrame) -> None:
         self.drop(name)
@@ -77,10 +82,14 @@ class DuckDBEngine(Engine):
     def write(self, sql: str, path: Path) -> int:
         with _limits(f"could not write {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            copied = self.connection.execute(
-                f"copy ({sql}) to {quoted(str(path))} (format parquet, {_PARQUET})"
-            )
-            return int(copied.fetchall()[0][0])
+            self.connection.execute(f"set disabled_optimizers = '{self._left_to_right}'")
+            try:
+                copied = self.connection.execute(
+                    f"copy ({sql}) to {quoted(str(path))} (format parquet, {_PARQUET})"
+                )
+                return int(copied.fetchall()[0][0])
+            finally:
+                self.connection.execute("reset disabled_optimizers")
 
     def exists(self, name: str) -> bool:
         row = self.connection.execute(
