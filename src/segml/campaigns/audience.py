@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from segml.campaigns.catalogue import Campaign, Condition
+from segml.campaigns.triggers import trigger_missing
 from segml.engine import Engine
 from segml.engine.quantiles import quantile_sql
 
@@ -43,12 +44,16 @@ def unavailable_reason(
     missing = [column for column in campaign.columns if column not in there]
     known = set(tags)
     missing += [f"tag {tag}" for tag in campaign.tags if tag not in known]
+    if campaign.trigger:
+        lacking = trigger_missing(campaign.trigger, available, "tags" in available)
+        missing += [lacking] * bool(lacking)
     return "missing: " + ", ".join(missing) if missing else ""
 
 
 def audience_sql(campaign: Campaign, limits: Limits, tag_columns: Mapping[str, str]) -> str:
     """Return one SQL condition for the whole audience; never null."""
     parts = [either_sql(condition, limits, tag_columns) for condition in campaign.audience]
+    parts += ["list_trigger.event_key is not null"] * (campaign.trigger is not None)
     return "(" + " and ".join(parts) + ")"
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from segml.campaigns.export.settings import ListExport
+from segml.campaigns.triggers import Trigger
 from segml.config import Settings, read_settings_file
 from segml.errors import ConfigurationError, did_you_mean
 from segml.tables.catalog import CHANNELS, PURPOSES
@@ -85,7 +86,10 @@ class Campaign(Settings):
     offer_class: str = "content"
     channel: str = "email"
     purpose: str = "marketing"
-    audience: tuple[Condition, ...] = Field(min_length=1)
+    trigger: Trigger | None = Field(default=None, description="the event of one person that it answers, once")
+    audience: tuple[Condition, ...] = Field(
+        default=(), description="all must hold; only a trigger does without"
+    )
     rank_by: Ranking
     max_size: int | None = Field(
         default=None, ge=1, description="people treated; held-out people take no place"
@@ -118,6 +122,14 @@ class Campaign(Settings):
                 f"unknown {info.field_name} {value!r}{did_you_mean(value, known)}; one of {list(known)}"
             )
         return value
+
+    @model_validator(mode="after")
+    def _addresses_somebody(self) -> Campaign:
+        if not self.audience and self.trigger is None:
+            raise ValueError("a campaign needs an audience of at least 1 condition, or a trigger")
+        if self.trigger and self.trigger.days < 0 and self.trigger.event != "birthday":
+            raise ValueError("days before an event are known for birthdays only")
+        return self
 
     @model_validator(mode="after")
     def _discounts_need_evidence(self) -> Campaign:
@@ -169,7 +181,8 @@ class Campaign(Settings):
     @property
     def definition_hash(self) -> str:
         """Sixteen hexadecimal digits that change when the definition does."""
-        return content_sha256(self.model_dump(mode="json", exclude={"exports"}))[:16]
+        unsaid = {"exports"} if self.trigger else {"exports", "trigger"}  # older definitions keep their hash
+        return content_sha256(self.model_dump(mode="json", exclude=unsaid))[:16]
 
 
 def load_campaigns(

@@ -209,6 +209,9 @@ def _explain(
         for part, single in enumerate(condition.parts):
             subject = subject_sql(single, run.tag_columns)
             columns.append(f"cast({subject} as string) as value_{place}_{part}")
+    columns += ["list_trigger.event_key as event_key", "list_trigger.event_at as event_at"] * bool(
+        campaign.trigger
+    )
     columns += ["attempts.attempts as attempts", "attempts.last_at as last_at"] * counts_attempts(
         run, campaign
     )
@@ -266,6 +269,12 @@ def _conditions(run: ListRun, campaign: Campaign, row: pd.Series) -> tuple[Condi
         values = [_shown(row[f"value_{place}_{part}"]) for part in range(len(condition.parts))]
         holds = bool(row[f"holds_{place}"])
         seen.append(ConditionSeen(" or ".join(texts), "; ".join(dict.fromkeys(values)), holds))
+    if campaign.trigger:
+        due = pd.notna(row["event_key"])
+        when = (
+            f"{row['event_key']}, {_day(int(row['event_at']))}" if due else "no event due, or answered before"
+        )
+        seen.append(ConditionSeen(f"trigger {campaign.trigger.event}", when, due))
     return tuple(seen)
 
 

@@ -14,13 +14,17 @@ from segml.campaigns.catalogue import Campaign
 from segml.campaigns.holdout import global_holdout_sql
 from segml.campaigns.list_files import list_history
 from segml.campaigns.policy import attempts_sql, base_sql, cases_sql, contacts_sql, first_case_sql, people_sql
+from segml.campaigns.triggers import answer_events
 from segml.config import ListSettings
 from segml.engine import Engine
 from segml.engine.keys import text_sql
 from segml.time_windows import Cutoff
 
 MILLION = 1_000_000
-LIST_TABLES = ("customers", "features", "scores", "consents", "email_events", "returns", "support_tickets")
+LIST_TABLES = (
+    *("customers", "features", "scores", "tags", "orders", "consents", "email_events", "returns"),
+    *("support_tickets", "web_events"),
+)
 TEMPORARY = (
     "list_base",
     "list_people",
@@ -28,6 +32,7 @@ TEMPORARY = (
     "list_judged",
     "list_placed",
     "list_differences",
+    "list_trigger",
     "list_history",
     "list_files",
     "list_days",
@@ -145,10 +150,16 @@ def counts_attempts(run: ListRun, campaign: Campaign) -> bool:
 
 
 def people_joined_sql(run: ListRun, campaign: Campaign, claimed: Sequence[str]) -> str:
-    """Return ``list_people`` with features, scores, customers, tags, earlier attempts and other lists beside it."""
+    """Return ``list_people`` with features, scores, customers, tags, earlier attempts and other lists beside it.
+
+    A triggered campaign has its events made anew, as ``list_trigger``.
+    """
     tables: list[str] = [table for table in ("features", "scores", "customers") if table in run.available]
     if run.engine.exists("list_tags"):
         tables.append("list_tags")
+    if campaign.trigger:
+        answer_events(run.engine, campaign.trigger, campaign.name, run.as_of, run.folder)
+        tables.append("list_trigger")
     joins = [f" left join {table} on {table}.customer_id = people.customer_id" for table in tables]
     taken = " union all ".join(f"select customer_id from {table}" for table in claimed)
     joins.append(

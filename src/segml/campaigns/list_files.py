@@ -20,6 +20,7 @@ from segml.campaigns.changes import changes_sql
 from segml.campaigns.export.generic import write_csv
 from segml.campaigns.holdout import TREATED
 from segml.campaigns.results import EXCLUSION_COLUMNS, CampaignResult
+from segml.campaigns.triggers import EVENTS
 from segml.config import ListSettings
 from segml.engine import Engine
 from segml.tables.partition import file_sha256, read_manifest, write_manifest, writing
@@ -51,6 +52,8 @@ def write_list(
                 )
             if "csv" in settings.formats:
                 write_csv(temporary / "list.parquet", temporary / "list.csv", _FREE_TEXT)
+            if campaign.trigger:
+                engine.write(_answered_sql(), temporary / EVENTS)
         if result.changes:
             engine.write(changes_sql(), temporary / "changes.parquet")
         exclusions = pd.DataFrame(result.exclusion_rows(), columns=list(EXCLUSION_COLUMNS))
@@ -116,6 +119,15 @@ def _rows_sql(engine: Engine, campaign: Campaign, as_of: Cutoff, run_id: str, tr
         f" from list_placed placed{join}"
         f" where placed.reason is null and placed.arm {'=' if treated else '<>'} {literal(TREATED)}"
         f" order by placed.score {order} nulls last, placed.customer_id"
+    )
+
+
+def _answered_sql() -> str:
+    """The events this list answers, also those of held-out people: none of them is answered again."""
+    return (
+        "select e.customer_id as customer_id, e.event_key as event_key, e.event_at as event_at from list_trigger e"
+        " join list_placed placed on placed.customer_id = e.customer_id where placed.reason is null"
+        " order by e.customer_id"
     )
 
 

@@ -203,6 +203,7 @@ def _result(run: ListRun, campaign: Campaign, share: float, counts: pd.DataFrame
     excluded = {reason: int(by_reason[reason]) for reason in REASONS if reason in by_reason.index}
     refused = ""
     minimum = max(run.settings.minimum_list, ADVERTISING_MINIMUM if campaign.is_seed else 0)
+    minimum = 1 if campaign.trigger else minimum  # an event is one person's: such lists are small by nature
     if listed < minimum:
         refused = f"{listed} people would be listed; lists under {minimum} are refused"
         excluded["list_refused"] = listed + held + globally

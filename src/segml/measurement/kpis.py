@@ -284,7 +284,8 @@ def _contacts_sql(end: Cutoff) -> str:
     month = f"occurred_at >= {_month_start(end).seconds}"
     return (
         f"select count(distinct case when event = 'unsubscribe' and {month} then customer_id else null end)"
-        f" as unsubscribed, count(distinct case when event = 'sent' and {month} then customer_id else null end) as sent,"
+        " as unsubscribed,"
+        f" count(distinct case when event = 'sent' and {month} then customer_id else null end) as sent,"
         " count(case when event = 'unsubscribe' then 1 else null end) as ever_unsubscribed"
         f" from email_events where occurred_at < {end.seconds}"
     )
