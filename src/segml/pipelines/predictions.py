@@ -32,6 +32,7 @@ from segml.registry.registered import RegisteredModel
 from segml.time_windows import Cutoff
 
 EXAMPLE_ROWS = 5
+USUAL_BIAS = 0.15  # a total that is further off is no number to plan with
 ORDER_MODELS = {"bg_nbd": "BetaGeoNBD", "mbg_nbd": "ModifiedBetaGeoNBD", "pareto_nbd": "ParetoNBD"}
 
 
@@ -149,35 +150,22 @@ def judge_return(
     data: TrainingData, model: Any, schedule: Schedule, champion: RegisteredModel | None
 ) -> Trained:
     """Hold a dormancy or churn model against the recency rule and the champion, on the test cutoff."""
-    from segml.evaluation import plots
     from segml.models.baselines import RecencyRule
-    from segml.models.reasons import reason_summary_frame
 
-    task, horizon = str(model.task), schedule.horizon
+    task, horizon, offer = str(model.task), schedule.horizon, data.config.models.offer
     features, labels = data.population(schedule.test)
     outcome = labels[f"silent_next_{horizon}d"].to_numpy()
     probability = model.score(features)[f"{task}_probability"].to_numpy()
     rule = RecencyRule(f"silent_next_{horizon}d").fit(*data.stacked([schedule.calibration]))
     silence = features["recency_days"].to_numpy()
-    against = compare(data.config, outcome, probability, silence, "auc")
-    against_champion, notes = versus_champion(
-        data, champion, features, outcome, probability, "auc", f"{task}_probability"
-    )
     report = classification_report_frame(
         outcome, {"model": probability, "recency rule": rule.predict(features)}
     )
-    metrics = {str(name): float(value) for name, value in report["model"].items()}
-    decision = decide(metrics, against, against_champion, _rules(data.config, "auc"))
-    sample = features.iloc[:: max(1, len(features) // 2_000)]
+    contest = Contest(data, features, outcome, probability, silence, f"{task}_probability")
+    rules = GateRules("auc", tolerance=data.config.models.gate.champion_tolerance)
+    verdict = contest.settle(champion, own_metrics(report), rules)
     return Trained(
         model=model,
-        decision=decision,
-        metric="auc",
-        metrics=metrics
-        | {"baseline_auc": against.second, "difference_low": against.low, "difference_high": against.high}
-        | offer_metrics(data.config.models.offer, outcome, probability),
-        difference=against,
-        against_champion=against_champion,
         baseline_name="days since the last order",
         example=features.head(EXAMPLE_ROWS),
         facts=data.facts(
@@ -186,64 +174,74 @@ def judge_return(
             model.feature_names_in_,
             ["a probability of silence, not of responding to a message: that takes a randomised holdout"],
         ),
-        notes=[*model.notes_, *notes],
+        notes=[*model.notes_, *verdict.pop("notes")],
         params={"horizon_days": horizon, "training_cutoffs": len(schedule.training)},
         frames={"metrics": report, "reliability": reliability_frame(outcome, probability)},
         drift=learn_reference(data, model, schedule, outcome, probability).to_dict(),
-        plots={
-            "reliability": lambda ax: plots.plot_reliability(reliability_frame(outcome, probability), ax=ax),
-            "gains": lambda ax: plots.plot_gains(
-                gains_frame(outcome, {"model": probability, "recency rule": silence}), ax=ax
-            ),
-            "reasons": lambda ax: plots.plot_reason_summary(
-                reason_summary_frame(model.contributions(sample)), ax=ax
-            ),
-        }
-        | offer_plots(
-            data.config.models.offer,
-            data.config.currency,
-            outcome,
-            {"model": probability, "recency rule": silence},
-        ),
+        plots=_return_plots(data, model, features, outcome, {"model": probability, "recency rule": silence}),
+        metrics=verdict.pop("metrics") | offer_metrics(offer, outcome, probability),
+        **verdict,
     )
+
+
+def _return_plots(
+    data: TrainingData, model: Any, features: pd.DataFrame, outcome: Any, ranked: dict[str, Any]
+) -> dict[str, Callable[[Any], object]]:
+    from segml.evaluation import plots
+    from segml.models.reasons import reason_summary_frame
+
+    sample = features.iloc[:: max(1, len(features) // 2_000)]
+    return {
+        "reliability": lambda ax: plots.plot_reliability(reliability_frame(outcome, ranked["model"]), ax=ax),
+        "gains": lambda ax: plots.plot_gains(gains_frame(outcome, ranked), ax=ax),
+        "reasons": lambda ax: plots.plot_reason_summary(
+            reason_summary_frame(model.contributions(sample)), ax=ax
+        ),
+        **offer_plots(data.config.models.offer, data.config.currency, outcome, ranked),
+    }
 
 
 def train_value(data: TrainingData, schedule: Schedule, champion: RegisteredModel | None) -> Trained:
     """Fit the lifetime value of everybody and judge it against "last period again"."""
-    from segml.evaluation import plots
     from segml.models import btyd
-    from segml.models.baselines import LastPeriodAgain
     from segml.models.value import LifetimeValue
 
-    horizon = schedule.horizon
     model = LifetimeValue(
-        horizon,
+        schedule.horizon,
         getattr(btyd, ORDER_MODELS[data.config.models.btyd])(),
         margin=data.config.models.margin,
         random_state=data.config.seed,
         num_threads=data.config.scoring.threads,
     ).fit(*data.stacked(schedule.fitting), calibration=data.stacked(schedule.calibrating))
-    test, test_labels = data.population(schedule.test)
-    outcome = test_labels[f"spend_next_{horizon}d"].to_numpy() * data.config.models.margin
+    return judge_value(data, model, schedule, champion)
+
+
+def judge_value(
+    data: TrainingData, model: Any, schedule: Schedule, champion: RegisteredModel | None
+) -> Trained:
+    """Hold a lifetime value against "last period again" and the champion, on the test cutoff."""
+    from segml.evaluation import plots
+    from segml.models.baselines import LastPeriodAgain
+
+    horizon, margin = schedule.horizon, data.config.models.margin
+    test, labels = data.population(schedule.test)
+    outcome = labels[f"spend_next_{horizon}d"].to_numpy() * margin
     forecast = model.score(test)
     value = forecast[f"clv_{horizon}d"].to_numpy()
-    again = LastPeriodAgain(horizon).predict(test) * data.config.models.margin
-    against = compare(data.config, outcome, value, again, "normalised_gini")
-    against_champion, notes = versus_champion(
-        data, champion, test, outcome, value, "normalised_gini", f"clv_{horizon}d"
-    )
+    again = LastPeriodAgain(horizon).predict(test) * margin
     report = value_report_frame(outcome, {"model": value, "last period again": again})
-    metrics = {str(name): float(number) for name, number in report["model"].items()}
     inside = (outcome >= forecast[f"clv_{horizon}d_low"]) & (outcome <= forecast[f"clv_{horizon}d_high"])
-    metrics["interval_coverage"] = float(inside.mean())
-    decision = decide(metrics, against, against_champion, _rules(data.config, "normalised_gini"))
+    metrics = own_metrics(report) | {"interval_coverage": float(inside.mean())}
+    metrics["absolute_total_bias"] = abs(metrics["total_bias"])
+    rules = GateRules(
+        "normalised_gini",
+        tolerance=data.config.models.gate.champion_tolerance,
+        calibration_metric="absolute_total_bias",
+        calibration_tolerance=USUAL_BIAS,
+    )
+    verdict = Contest(data, test, outcome, value, again, f"clv_{horizon}d").settle(champion, metrics, rules)
     return Trained(
         model=model,
-        decision=decision,
-        metric="normalised_gini",
-        metrics=metrics | {"baseline_normalised_gini": against.second},
-        difference=against,
-        against_champion=against_champion,
         baseline_name="last period again",
         example=test.head(EXAMPLE_ROWS),
         facts=data.facts(
@@ -252,7 +250,11 @@ def train_value(data: TrainingData, schedule: Schedule, champion: RegisteredMode
             model.feature_names_in_,
             ["a horizon that the history has not seen in this season is forecast without it"],
         ),
-        notes=[*model.notes_, *notes, *unseen_season(data.first_day, data.observed_until, horizon)],
+        notes=[
+            *model.notes_,
+            *verdict.pop("notes"),
+            *unseen_season(data.first_day, data.observed_until, horizon),
+        ],
         params={
             "horizon_days": horizon,
             "training_cutoffs": len(schedule.training),
@@ -260,7 +262,64 @@ def train_value(data: TrainingData, schedule: Schedule, champion: RegisteredMode
         },
         frames={"metrics": report},
         plots={"deciles": lambda ax: plots.plot_value_deciles(value_decile_frame(outcome, value), ax=ax)},
+        **verdict,
     )
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A challenger, its naive rule and the champion on the same rows.
+
+    Attributes
+    ----------
+    outcome, challenger, naive : array of shape (n,)
+    column : str
+        What the champion's score is called.
+    """
+
+    data: TrainingData
+    features: pd.DataFrame
+    outcome: Any
+    challenger: Any
+    naive: Any
+    column: str
+
+    def settle(
+        self, champion: RegisteredModel | None, metrics: dict[str, float], rules: GateRules
+    ) -> dict[str, Any]:
+        """Return the fields of `Trained` that a verdict fills."""
+        config = self.data.config
+        against = compare(config, self.outcome, self.challenger, self.naive, rules.metric)
+        against_champion, notes = self._versus(champion, rules.metric)
+        return {
+            "decision": decide(metrics, against, against_champion, rules),
+            "metric": rules.metric,
+            "metrics": metrics
+            | {
+                f"baseline_{rules.metric}": against.second,
+                "difference_low": against.low,
+                "difference_high": against.high,
+            },
+            "difference": against,
+            "against_champion": against_champion,
+            "notes": notes,
+        }
+
+    def _versus(
+        self, champion: RegisteredModel | None, metric: str
+    ) -> tuple[PairedDifference | None, list[str]]:
+        if champion is None:
+            return None, []
+        try:
+            score = champion.score(self.features, contract=self.data.plan.contract)[self.column].to_numpy()
+        except (ModelError, KeyError) as error:
+            return None, [f"not compared with the champion {champion.label}: {str(error).splitlines()[0]}"]
+        return compare(self.data.config, self.outcome, self.challenger, score, metric), []
+
+
+def own_metrics(report: pd.DataFrame) -> dict[str, float]:
+    """Return the challenger's column of a report frame."""
+    return {str(name): float(value) for name, value in report["model"].items()}
 
 
 def compare(config: Config, outcome: Any, first: Any, second: Any, metric: str) -> PairedDifference:
@@ -268,25 +327,6 @@ def compare(config: Config, outcome: Any, first: Any, second: Any, metric: str) 
     return paired_difference(
         outcome, first, second, metric, draws=config.models.gate.bootstraps, seed=config.seed + 20_260_101
     )
-
-
-def versus_champion(
-    data: TrainingData,
-    champion: RegisteredModel | None,
-    features: pd.DataFrame,
-    outcome: Any,
-    challenger: Any,
-    metric: str,
-    column: str,
-) -> tuple[PairedDifference | None, list[str]]:
-    """Compare with the champion on the same rows, or say why that can't be done."""
-    if champion is None:
-        return None, []
-    try:
-        score = champion.score(features, contract=data.plan.contract)[column].to_numpy()
-    except (ModelError, KeyError) as error:
-        return None, [f"not compared with the champion {champion.label}: {str(error).splitlines()[0]}"]
-    return compare(data.config, outcome, challenger, score, metric), []
 
 
 def require_enough(task: str, data: TrainingData, schedule: Schedule) -> None:
@@ -311,7 +351,3 @@ def require_enough(task: str, data: TrainingData, schedule: Schedule) -> None:
             history_per_horizon=1,
         ),
     )
-
-
-def _rules(config: Config, metric: str) -> GateRules:
-    return GateRules(metric=metric, tolerance=config.models.gate.champion_tolerance)
