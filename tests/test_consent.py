@@ -19,7 +19,11 @@ def _objectors(rows: list[tuple[int, int, str, bool]], until_day: int) -> set[in
 
 
 def test_r56_the_last_word_before_the_cutoff_counts() -> None:
-    rows = [(1, 5 * DAY, "profiling", False), (1, 9 * DAY, "profiling", True), (2, 5 * DAY, "profiling", False)]
+    rows = [
+        (1, 5 * DAY, "profiling", False),
+        (1, 9 * DAY, "profiling", True),
+        (2, 5 * DAY, "profiling", False),
+    ]
     assert _objectors(rows, 8) == {1, 2}
     assert _objectors(rows, 10) == {2}
     assert _objectors(rows, 5) == set()

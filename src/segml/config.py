@@ -299,7 +299,8 @@ class Config(Settings):
     )
     tables: dict[str, TableSource]
     survey: str = Field(
-        default="", description="a questionnaire such as configs/surveys/synthetic.yaml; answers lie in `surveys`"
+        default="",
+        description="a questionnaire such as configs/surveys/synthetic.yaml; answers lie in `surveys`",
     )
     as_of: str = Field(
         default="", description="the day scored; by default the first midnight after the last event"
