@@ -99,7 +99,7 @@ def test_a_horizon_longer_than_the_history_names_the_days(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = shop(one_order_each(), CONFIGURATION.replace("churn: 60", "churn: 900"))
-    assert main(["check", str(config), "--quiet"]) == 0
+    assert main(["check", str(config), "--quiet"]) == 4
     assert "900 days needs" in " ".join(capsys.readouterr().out.split())
 
 
@@ -125,6 +125,7 @@ def test_no_events_before_the_day_scored_is_an_error(shop: Shop, capsys: pytest.
             3,
             "amount",
         ),
+        (["data", "corner.yaml", "--set", "tables.orders.decimal=,", "--set", "seed=x"], 2, "seed"),
         (["score", "corner.yaml"], 5, "segml train"),
         (["lists", "corner.yaml"], 3, "segml score"),
         (["measure", "corner.yaml"], 3, "segml lists"),

@@ -76,7 +76,7 @@ def test_what_can_not_be_shown_is_said() -> None:
     assert smallest_lift(0.5, 3, 1) == math.inf
     assert power_statement(0.05, 100, 0).text == "no holdout: no effect can be measured"
     assert "unknown" in power_statement(None, 100, 10).text
-    assert power_statement(0.5, 3, 1).text.endswith("show no lift of any size")
+    assert power_statement(0.5, 3, 1).text.endswith("can show no lift of any size")
 
 
 @pytest.mark.parametrize(

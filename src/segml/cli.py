@@ -139,7 +139,7 @@ def _run(options: argparse.Namespace) -> int:
         subject = (options.customer,) if options.command in _OF_ONE_CUSTOMER else ()
         outcome = getattr(pipeline, options.command)(config, *subject, narrator)
     console.print(getattr(terminal, f"{options.command}_screen")(outcome))
-    return 0
+    return int(getattr(outcome, "exit_code", 0))
 
 
 def _write_shop(options: argparse.Namespace) -> int:

@@ -112,7 +112,10 @@ class CleaningSettings(Settings):
         default="", description="orders whose id starts so are returns, not orders"
     )
     negative_quantity: Literal["return", "drop", "refuse"] = "return"
-    nonpositive_price: Literal["drop", "keep", "refuse"] = "keep"
+    nonpositive_price: Literal["drop", "keep", "refuse"] = Field(
+        default="keep",
+        description="lines and orders of no or negative value: left out and counted, kept, or an error",
+    )
     unknown_customer: Literal["add", "drop", "refuse"] = Field(
         default="refuse", description="orders of people whom the customers table does not know"
     )
@@ -421,7 +424,7 @@ def validated(model: type[T], raw: Mapping[str, Any], where: str) -> T:
         lines = [_describe(model, item) for item in error.errors()]
         raise ConfigurationError(
             f"{where} has {len(lines)} mistake{'s' if len(lines) > 1 else ''}:\n  - " + "\n  - ".join(lines),
-            "correct these keys; the README lists every setting",
+            "correct these keys and values; src/segml/config.py and the files in configs/ show every setting",
         ) from None
 
 
@@ -454,7 +457,10 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
             raise ConfigurationError(f"{key!r} can't be set: {parent!r} holds no keys")
-    place[last] = yaml.safe_load(value)
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError:  # a lone comma, or %d.%m.%Y: no YAML, and meant as it stands
+        place[last] = value
 
 
 def _describe(model: type[BaseModel], item: Any) -> str:

@@ -257,7 +257,8 @@ def measure_screen(result: MeasureResult) -> RenderableType:
     for row in result.frame.itertuples():
         table.add_row(str(row.campaign), str(row.as_of), str(row.status), str(row.statement))
     where = _line(
-        f"orders until {result.data_until}; every figure in {_short(result.file.parent, result.config)}"
+        f"a list counts as sent on its day; orders until {result.data_until};"
+        f" every figure in {_short(result.file.parent, result.config)}"
     )
     parts: list[RenderableType] = [_title(result.config, "measured"), table]
     if len(result.kpis):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from segml.config import Config, load_config
-from segml.errors import DataError, ModelError, did_you_mean
+from segml.errors import DataError, ModelError, NotEnoughDataError, did_you_mean
 from segml.features.plan import FeaturePlan, make_plan
 from segml.features.snapshot import snapshot_frame
 from segml.pipelines.base import OpenBase, open_base
@@ -152,11 +152,20 @@ class CustomerBase:
             Same index as `features(cutoff)`.
         horizons : sequence of int
             Days; by default those of the configuration. A window that has not closed has no columns.
+
+        Raises
+        ------
+        NotEnoughDataError
+            None of the windows has closed; the message names the last cutoff that would do.
         """
-        wanted = tuple(horizons) or self.config.horizons.all_days
-        return snapshot_frame(
-            self._open.engine, self.plan, self._cutoff(cutoff), wanted, self.observed_until
-        )[1]
+        day, wanted = self._cutoff(cutoff), tuple(horizons) or self.config.horizons.all_days
+        last = self.observed_until.plus_days(-min(wanted))
+        if day > last:
+            raise NotEnoughDataError(
+                f"the {min(wanted)} days from {day} have not passed yet: the data end on {self.observed_until}",
+                f"choose a cutoff until {last}",
+            )
+        return snapshot_frame(self._open.engine, self.plan, day, wanted, self.observed_until)[1]
 
     def champion(self, task: str) -> RegisteredModel:
         """Return the promoted model of a task; it scores frames of features.
@@ -168,9 +177,8 @@ class CustomerBase:
         """
         model = self._store.champion(self.config.base, task)
         if model is None:
-            known = [
-                name.rpartition(".")[2] for name in self._store.names() if f".{self.config.base}." in name
-            ]
+            names = [n.rpartition(".")[2] for n in self._store.names() if f".{self.config.base}." in n]
+            known = [name for name in names if name != task]
             raise ModelError(
                 f"{self.config.base} has no champion for {task!r}{did_you_mean(task, known)}",
                 "run `segml train CONFIG` and read why each model was promoted or refused",

@@ -84,7 +84,7 @@ def power_statement(base_rate: float | None, treated: int, control: int) -> Powe
     Examples
     --------
     >>> power_statement(0.05, 9_000, 1_000).text
-    'at a base rate of 5.0 %, 1,000 held out of 10,000 show a lift of 41 % or more (80 % power)'
+    'at a base rate of 5.0 %, 1,000 held out of 10,000 can show a lift of 41 % or more (80 % power)'
     """
     if control <= 0:
         return PowerStatement(
@@ -96,8 +96,8 @@ def power_statement(base_rate: float | None, treated: int, control: int) -> Powe
     lift = smallest_lift(base_rate, treated, control)
     held = f"at a base rate of {100 * base_rate:.1f} %, {control:,} held out of {treated + control:,}"
     if math.isinf(lift):
-        return PowerStatement(treated, control, base_rate, lift, f"{held} show no lift of any size")
-    text = f"{held} show a lift of {100 * lift:.0f} % or more (80 % power)"
+        return PowerStatement(treated, control, base_rate, lift, f"{held} can show no lift of any size")
+    text = f"{held} can show a lift of {100 * lift:.0f} % or more (80 % power)"
     return PowerStatement(treated, control, base_rate, lift, text)
 
 

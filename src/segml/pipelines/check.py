@@ -38,6 +38,11 @@ class CheckResult:
     config: Config
     tasks: tuple[TaskCheck, ...]
 
+    @property
+    def exit_code(self) -> int:
+        """That of `NotEnoughDataError` when no model has enough data, 0 otherwise."""
+        return NotEnoughDataError.exit_code if all(task.missing for task in self.tasks) else 0
+
 
 def check(config: Config, narrator: Narrator | None = None) -> CheckResult:
     """Count, for each task, customers and outcomes at its test cutoff."""

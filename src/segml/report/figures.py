@@ -48,8 +48,6 @@ def plot_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     shares = _share_columns(frame)
     ax = _figure(len(frame), len(shares)).subplots() if ax is None else ax
-    known = frame[shares].to_numpy(dtype=float)
-    longest = max(1e-9, float(pd.Series(known.ravel()).max())) if not pd.isna(known).all() else 1.0
     step = _ROW_INCHES + _BAR_INCHES * len(shares)
     for place, row in enumerate(frame.to_dict("records")):
         top = place * step
@@ -58,7 +56,7 @@ def plot_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             middle = top + _ROW_INCHES + _BAR_INCHES * (offset + 0.5) - 0.02
             value = None if pd.isna(row[name]) else float(row[name])
             ax.barh(middle, _BAR_SHARE, height=_BAR_INCHES * 0.72, color=TRACK)
-            ax.barh(middle, _BAR_SHARE * (value or 0.0) / longest, height=_BAR_INCHES * 0.72, color=colour)
+            ax.barh(middle, _BAR_SHARE * min(value or 0.0, 1.0), height=_BAR_INCHES * 0.72, color=colour)
             text = str(row["note"]) if value is None else share(value)
             ax.text(1.0, middle + 0.06, text, ha="right", color=MUTED, size=_POINTS - 1, parse_math=False)
     ax.set_xlim(0, 1)

@@ -169,9 +169,13 @@ def _never_contradict(parts: list[pd.DataFrame], job: ScoringJob) -> None:
 
 def _identity(scored: pd.DataFrame, job: ScoringJob) -> pd.DataFrame:
     inside = scored["recency_days"] <= job.active_within_days
-    return pd.DataFrame(
-        {"as_of": job.as_of.label, "in_population": inside.astype("int8")}, index=scored.index
-    )
+    returned = scored.get("returned_total", 0.0)
+    facts = {
+        "as_of": job.as_of.label,
+        "in_population": inside.astype("int8"),
+        "clv_historic": scored["spend_total"] - returned,  # a fact: it needs no champion
+    }
+    return pd.DataFrame(facts, index=scored.index)
 
 
 def _curve_scores(scored: pd.DataFrame, job: ScoringJob) -> dict[str, pd.DataFrame]:
@@ -216,7 +220,7 @@ def _task_scores(
     if task in job.horizons and f"{task}_probability" in scores:
         scores[f"{task}_horizon_days"] = np.int32(job.horizons[task])
     scores[f"{task}_model_version"] = model.label
-    return scores
+    return scores.drop(columns="clv_historic", errors="ignore")
 
 
 def reason_columns(scored: pd.DataFrame, job: ScoringJob) -> pd.DataFrame:

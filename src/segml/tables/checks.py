@@ -75,8 +75,23 @@ def refuse(violations: Sequence[Violation], where: str) -> None:
     plural = "s" if len(violations) != 1 else ""
     raise DataError(
         f"{where}: {len(violations)} violation{plural}, nothing was written\n{listed}",
-        "correct the files or the mapping in the configuration; earlier validated data are untouched",
+        "; ".join([*hints(violations), *_ALWAYS]),
     )
+
+
+_ALWAYS = ("correct the files or the mapping in the configuration", "earlier validated data are untouched")
+_HINTS = {
+    "not an amount of money": 'amounts like 15,80 need `decimal: ","` in their table',
+    "not a time": "dates in another form need `time_format`, such as %d.%m.%Y, in their table",
+    "negative money": "refunds go into the table `returns`, or are left out and counted by"
+    " `cleaning: {nonpositive_price: drop}`",
+    "the files have no column": 'columns parted by semicolons need `delimiter: ";"` in their table',
+}
+
+
+def hints(violations: Sequence[Violation]) -> list[str]:
+    """Return the settings that help against these violations, each once."""
+    return [hint for rule, hint in _HINTS.items() if any(found.rule.startswith(rule) for found in violations)]
 
 
 def check_names(table: str, given: Iterable[str], needed: Iterable[str]) -> list[Violation]:
