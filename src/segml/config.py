@@ -230,7 +230,9 @@ class ModelSettings(Settings):
 class ScoringSettings(Settings):
     """Batch scoring."""
 
-    chunk_customers: int = Field(default=100_000, ge=1)
+    chunk_customers: int = Field(
+        default=50_000, ge=1, description="in memory at a time; 50,000 stay under 1 GB"
+    )
     threads: int = Field(default=2, ge=1)
 
 

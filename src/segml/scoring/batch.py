@@ -61,7 +61,7 @@ class ScoringJob:
     bands: BandSettings
     rules: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = field(default_factory=dict)
     active_within_days: int = 365
-    chunk_customers: int = 100_000
+    chunk_customers: int = 50_000
     reasons_for: str = "dormancy"
 
 
