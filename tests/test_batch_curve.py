@@ -47,7 +47,7 @@ def test_two_copies_of_one_curve_are_evaluated_once(curves, monkeypatch, differe
         calls["evaluated"] += 1
         return plain(self, features)
 
-    features = buyers(300, seed=2)[0]
+    features = buyers(300, seed=2)[0].assign(spend_total=10.0)
     wanted = job(curves[0], curves[1] if different else None)
     expected = {
         task: model.model.score(features)[f"{task}_probability"] for task, model in wanted.champions.items()
@@ -61,8 +61,15 @@ def test_two_copies_of_one_curve_are_evaluated_once(curves, monkeypatch, differe
 
 
 def test_r32_r33_scores_carry_the_next_order_and_the_second_purchase(curves):
-    features = buyers(300, seed=2)[0]
+    features = buyers(300, seed=2)[0].assign(spend_total=10.0)
     scores = score_chunk(features, job(curves[0]))[0].set_index("customer_id")
     expected = curves[0].order_timing(features)
     pd.testing.assert_frame_equal(scores[list(TIMING_COLUMNS)], expected, check_exact=True)
     assert set(TIMING_COLUMNS) <= set(KNOWN_COLUMNS["scores"])
+
+
+def test_r31_historic_value_is_a_fact_and_needs_no_champion():
+    features = buyers(50, seed=3)[0].assign(spend_total=10.0, returned_total=4.0)
+    nobody = ScoringJob(Cutoff.parse("2020-01-01"), {}, {}, "c", BandSettings())
+    scores, _ = score_chunk(features, nobody)
+    assert (scores["clv_historic"] == 6.0).all()
