@@ -221,7 +221,8 @@ def test_a_lock_is_released_when_the_run_fails(tmp_path: Path) -> None:
 
 def test_two_bases_do_not_lock_each_other(tmp_path: Path) -> None:
     with run_lock(tmp_path / "a"), run_lock(tmp_path / "b"):
-        pass
+        assert (tmp_path / "a" / ".lock").exists()
+        assert (tmp_path / "b" / ".lock").exists()
 
 
 # manifests and hashes
