@@ -1,0 +1,55 @@
+"""configs/*.yaml -> frozen, checked settings.
+
+Every key has one meaning and is used; a key nobody knows is an error that names the nearest one. Paths are relative
+to the project folder: the parent of the `configs` folder the file lies in, or the file's own folder.
+"""
+
+from segml.config.base import Config, load_config
+from segml.config.lists import ConsentSettings, ContactCap, ListSettings
+from segml.config.models import (
+    BandSettings,
+    CutoffSettings,
+    FeatureSettings,
+    FloorSettings,
+    GateSettings,
+    HorizonSettings,
+    ModelSettings,
+    OfferSettings,
+    ScoringSettings,
+    SegmentSettings,
+)
+from segml.config.reading import (
+    Settings,
+    project_root,
+    read_configuration,
+    read_settings_file,
+    validated,
+)
+from segml.config.tables import CleaningSettings, TableSource, checked_zone, day_text
+
+__all__ = [
+    "BandSettings",
+    "CleaningSettings",
+    "Config",
+    "ConsentSettings",
+    "ContactCap",
+    "CutoffSettings",
+    "FeatureSettings",
+    "FloorSettings",
+    "GateSettings",
+    "HorizonSettings",
+    "ListSettings",
+    "ModelSettings",
+    "OfferSettings",
+    "ScoringSettings",
+    "SegmentSettings",
+    "Settings",
+    "TableSource",
+    "checked_zone",
+    "day_text",
+    "load_config",
+    "project_root",
+    "read_configuration",
+    "read_settings_file",
+    "validated",
+]

@@ -1,0 +1,51 @@
+"""What a configuration says of all campaigns: consent, caps, holdouts, formats."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from segml.config.reading import Settings
+
+
+class ConsentSettings(Settings):
+    """How consent is known. Without a consents table the basis has to be stated in words."""
+
+    required: bool = True
+    basis: str = Field(
+        default="", description="why these people may be contacted, when there is no consents table"
+    )
+
+    @model_validator(mode="after")
+    def _basis_is_stated(self) -> ConsentSettings:
+        if not self.required and not self.basis.strip():
+            raise ValueError(
+                "consent is not required here, so `basis` must say why these people may be contacted"
+            )
+        return self
+
+
+class ContactCap(Settings):
+    """At most so many contacts in so many days."""
+
+    contacts: int = Field(ge=1)
+    days: int = Field(ge=1)
+
+
+class ListSettings(Settings):
+    """Rules over all campaigns."""
+
+    folder: str = "configs/campaigns"
+    consent: ConsentSettings = ConsentSettings()
+    caps: tuple[ContactCap, ...] = (ContactCap(contacts=2, days=7), ContactCap(contacts=6, days=30))
+    holdout_salt: str = "segml"
+    global_holdout: float = Field(default=0.05, ge=0, lt=0.5)
+    global_holdout_minimum: int = Field(
+        default=1_000, ge=0, description="people; below it the global holdout is off"
+    )
+    campaign_holdout: float = Field(default=0.10, ge=0, lt=0.9)
+    minimum_list: int = Field(default=20, ge=1)
+    minimum_cell: int = Field(default=10, ge=1, description="smaller groups are suppressed in reports")
+    quiet_days: int = Field(default=7, ge=0, description="after a complaint or a return")
+    formats: tuple[Literal["csv", "parquet"], ...] = ("csv", "parquet")

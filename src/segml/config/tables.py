@@ -1,0 +1,115 @@
+"""What a configuration says of its tables: files, columns, zones, and what is done with rows that no log is free of."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from segml.config.reading import Settings
+from segml.errors import did_you_mean
+
+
+def checked_zone(value: str) -> str:
+    """Return the name of a time zone; an unknown one is a ValueError with the nearest name."""
+    import zoneinfo
+
+    if value not in zoneinfo.available_timezones():
+        raise ValueError(f"unknown time zone {value!r}{did_you_mean(value, zoneinfo.available_timezones())}")
+    return value
+
+
+def day_text(value: Any) -> str:
+    """Return an ISO day as text (YAML reads 2018-01-01 as a date); anything else is a ValueError."""
+    return dt.date.fromisoformat(str(value)).isoformat() if value else ""
+
+
+class TableSource(Settings):
+    """Where one canonical table comes from, and how its columns are called there."""
+
+    files: tuple[str, ...] = Field(description="files, folders or globs of CSV or Parquet")
+    format: Literal["auto", "csv", "parquet"] = "auto"
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="canonical name -> the file's own name, or a list of names that are the same; or see `query`",
+    )
+    also: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="name -> more files, which `query` reads under that name"
+    )
+    constants: dict[str, str] = Field(
+        default_factory=dict, description="canonical name -> one value for all rows"
+    )
+    where: str = Field(
+        default="", description="SQL condition on the file's own columns; other rows are not read"
+    )
+    query: str = Field(
+        default="",
+        description="SQL that reads `source` (the files) and other raw tables by name; replaces columns",
+    )
+    time_format: str = Field(
+        default="", description="strptime format of time columns in text files, or `epoch` (seconds, UTC)"
+    )
+    time_zone: str = Field(
+        default="", description="zone that times without an offset are written in; by default the base's own"
+    )
+    delimiter: str = Field(default=",", description="of CSV files; one blank stands for any run of blanks")
+    decimal: Literal[".", ","] = "."
+    missing: tuple[str, ...] = Field(
+        default=(), description="texts that stand for a missing value, beside nothing"
+    )
+
+    @field_validator("files", "missing", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _same_names(cls, value: Any) -> Any:
+        return {name: name for name in value} if isinstance(value, list) else value
+
+    @field_validator("also", mode="before")
+    @classmethod
+    def _each_one_or_many(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: (files,) if isinstance(files, str) else files for name, files in value.items()}
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone_or_blank(cls, value: str) -> str:
+        return checked_zone(value) if value else value
+
+    @model_validator(mode="after")
+    def _columns_or_query(self) -> TableSource:
+        if bool(self.columns) == bool(self.query.strip()):
+            raise ValueError("a table has either `columns` or a `query`")
+        return self
+
+
+class CleaningSettings(Settings):
+    """What is done with rows that no honest log is free of; every decision is counted and reported."""
+
+    exact_duplicates: Literal["drop", "keep"] = "drop"
+    missing_customer: Literal["drop", "refuse"] = "drop"
+    cancelled_order_prefix: str = Field(
+        default="", description="orders whose id starts so are returns, not orders"
+    )
+    negative_quantity: Literal["return", "drop", "refuse"] = "return"
+    nonpositive_price: Literal["drop", "keep", "refuse"] = Field(
+        default="keep",
+        description="lines and orders of no or negative value: left out and counted, kept, or an error",
+    )
+    unknown_customer: Literal["add", "drop", "refuse"] = Field(
+        default="refuse", description="orders of people whom the customers table does not know"
+    )
+    undeclared_columns: Literal["ignore", "refuse"] = Field(
+        default="ignore", description="columns in the files that the mapping does not name are never read"
+    )
+    events_before: str = Field(
+        default="",
+        description="a day; events at or after it are of the future and refused (`as_of` may lie in the past)",
+    )
+
+    _is_a_day = field_validator("events_before", mode="before")(day_text)
