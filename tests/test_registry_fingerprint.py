@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from registry_standin import StandIn, features
 from segml.errors import ModelError
-from segml.registry.fingerprint import canonical_json, feature_contract, fingerprint
+from segml.registry.fingerprint import canonical_json, feature_contract, fingerprint, learning_code
 from segml.registry.model_types import (
     TaskModel,
     build_model,
@@ -78,6 +78,21 @@ def test_r43_a_changed_definition_under_the_same_name_is_another_contract():
     assert feature_contract({"a": "sum(x)"}) != feature_contract({"a": "avg(x)"})
     assert feature_contract(["a", "b"]) == feature_contract(("b", "a"))
     assert feature_contract(["a"]) != feature_contract(["a", "b"])
+
+
+def test_r58_changed_code_below_a_model_is_a_change(tmp_path, monkeypatch):
+    package = tmp_path / "learning_by_doing"
+    (package / "deeper").mkdir(parents=True)
+    for file in (package / "__init__.py", package / "deeper" / "__init__.py", package / "deeper" / "rule.py"):
+        file.write_text("RATE = 0.1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    marks = []
+    for text in ("RATE = 0.1\n", "RATE = 0.2\n", "RATE = 0.1\n"):
+        (package / "deeper" / "rule.py").write_text(text)
+        learning_code.cache_clear()
+        marks.append(learning_code(("learning_by_doing",)))
+    assert marks[0] == marks[2] != marks[1]
+    assert learning_code(("learning_by_doing",), ()) != marks[2]
 
 
 def test_r42_a_model_written_and_read_back_scores_the_same(tmp_path):

@@ -25,7 +25,7 @@ from segml.models.flat_columns import FlatEncoder, SingleColumnRule, single_colu
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.offer import offer_metrics, offer_of, offer_plots
 from segml.pipelines.promotion import ModelOutcome, Trained, remembered, settle
-from segml.registry.fingerprint import feature_contract, fingerprint
+from segml.registry.fingerprint import feature_contract, fingerprint, learning_code
 from segml.registry.floor import DataCounts, DataFloor, check_floor
 from segml.registry.gate import GateRules, decide
 from segml.registry.registered import RegisteredModel
@@ -193,7 +193,7 @@ def train_flat(config: FlatConfig, table: FlatTable, split: Split, result: FlatR
     settings = config.model_dump(
         mode="json", include={"flat", "task", "as_of", "seed", "test_share", "gate", "offer"}
     )
-    mark = fingerprint([settings, table.digest])
+    mark = fingerprint([settings, table.digest, learning_code()])
     version = store.version_with_fingerprint(config.base, config.task, mark)
     if version is not None:
         outcome = remembered(store, config.base, config.task, version)

@@ -25,7 +25,7 @@ from segml.pipelines.promotion import ModelOutcome, Trained, remembered, settle
 from segml.pipelines.schedule import Schedule, all_cutoffs, label_days, make_schedule
 from segml.pipelines.segmentation import train_segments
 from segml.pipelines.survey import train_declared
-from segml.registry.fingerprint import fingerprint
+from segml.registry.fingerprint import fingerprint, learning_code
 from segml.registry.registered import RegisteredModel
 from segml.registry.runs import TrainingRun
 from segml.registry.store import ModelStore
@@ -95,8 +95,9 @@ class Training:
         )
         survey = load_survey(self.config.path(self.config.survey)) if task == "declared" else None
         asked = survey.model_dump(mode="json", exclude={"root"}) if survey else ""
-        content = [task, asked, self.base.data_hash, self.base.as_of.label, self.plan.contract, settings]
-        return fingerprint(content)
+        base = self.base
+        made_from = [task, asked, base.data_hash, base.as_of.label, self.plan.contract, settings]
+        return fingerprint([*made_from, learning_code()])
 
     def champion(self, task: str) -> RegisteredModel | None:
         """The task's present champion."""

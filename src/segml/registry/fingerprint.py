@@ -1,7 +1,7 @@
 """One way to say "nothing changed": SHA-256 over canonical JSON.
 
 A registered version carries the fingerprint of everything it was made from (configuration, hashes of the
-data, contract of the features). A training that arrives at the same fingerprint registers nothing new.
+data, contract of the features, the code that learns and judges). A training that arrives at the same fingerprint registers nothing new.
 Python's own `hash` is salted per process and pickles differ between versions, so neither may be used here.
 """
 
@@ -11,7 +11,11 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import PurePath
 from typing import Any
 
@@ -72,6 +76,32 @@ def feature_contract(features: Iterable[str] | Mapping[str, str]) -> str:
     if isinstance(features, Mapping):
         return fingerprint({str(name): str(text) for name, text in features.items()})
     return fingerprint(sorted(features))
+
+
+@cache
+def learning_code(
+    packages: tuple[str, ...] = ("segml.models", "segml.evaluation"),
+    libraries: tuple[str, ...] = ("lightgbm", "numpy", "scikit-learn", "scipy"),
+) -> str:
+    """Return the hash of the code that learns and judges, and of the libraries below it.
+
+    A model that an upgrade would make differently is trained again, although its data and settings are the same.
+
+    Examples
+    --------
+    >>> learning_code() == learning_code(), learning_code() == learning_code(("segml.evaluation",))
+    (True, False)
+    """
+    sources = {f"{package}/{name}": text for package in packages for name, text in _sources(files(package))}
+    return fingerprint([sources, {library: version(library) for library in libraries}])
+
+
+def _sources(folder: Traversable, above: str = "") -> Iterator[tuple[str, str]]:
+    for item in folder.iterdir():
+        if item.is_dir():
+            yield from _sources(item, f"{above}{item.name}/")
+        elif item.name.endswith(".py"):
+            yield above + item.name, hashlib.sha256(item.read_bytes()).hexdigest()
 
 
 def _plain(value: Any, place: str) -> Any:
