@@ -1,7 +1,8 @@
 """One way to say "nothing changed": SHA-256 over canonical JSON.
 
 A registered version carries the fingerprint of everything it was made from (configuration, hashes of the
-data, contract of the features, the code that learns and judges). A training that arrives at the same fingerprint registers nothing new.
+data, contract of the features, the code that learns and judges). A training that arrives at the same fingerprint
+registers nothing new.
 Python's own `hash` is salted per process and pickles differ between versions, so neither may be used here.
 """
 
