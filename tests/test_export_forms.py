@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export_world import customers, export, one, rows_of
-from segml.campaigns.export.contact_data import clean_contacts, clean_email
-from segml.campaigns.export.countries import country_code
 from segml.campaigns.export.google import google_email
 from segml.campaigns.export.meta import meta_email, meta_name, meta_phone
-from segml.campaigns.export.phones import e164, parsed_number
-from segml.campaigns.export.text import sha256_hex, tidy
+from segml.contacts.contact_data import clean_contacts, clean_email
+from segml.contacts.countries import country_code
+from segml.contacts.phones import e164, parsed_number
+from segml.contacts.text import sha256_hex, tidy
 
 ELEVEN = ("DK", "SE", "NO", "FI", "DE", "GB", "FR", "NL", "IT", "PL", "US")
 JANE_META = "831f6494ad6be4fcb3a724c3d5fef22d3ceffa3c62ef3a7984e45a0ea177f982"

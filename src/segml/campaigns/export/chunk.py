@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segml.campaigns.export.contact_data import CONTACT_COLUMNS, clean_contacts
 from segml.campaigns.export.platform import Cell, column
 from segml.campaigns.export.settings import ListExport
-from segml.campaigns.export.text import guarded_text, kept
+from segml.contacts.contact_data import CONTACT_COLUMNS, clean_contacts
+from segml.contacts.text import guarded_text, kept
 
 Objects = npt.NDArray[np.object_]
 Flags = npt.NDArray[np.bool_]

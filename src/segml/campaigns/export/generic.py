@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segml.campaigns.export.text import composed, guarded_text
+from segml.contacts.text import composed, guarded_text
 
 CHUNK_ROWS = 100_000
 

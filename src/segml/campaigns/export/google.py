@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segml.campaigns.export.contact_data import EMAIL
 from segml.campaigns.export.platform import SHA256, Cell, Platform, both_or_nothing, column
-from segml.campaigns.export.text import composed, is_hash, kept, sha256_hex, without
+from segml.contacts.contact_data import EMAIL
+from segml.contacts.text import composed, is_hash, kept, sha256_hex, without
 
 if TYPE_CHECKING:
     from segml.campaigns.export.settings import ListExport

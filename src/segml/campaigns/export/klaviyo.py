@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from segml.campaigns.export.contact_data import EMAIL
-from segml.campaigns.export.phones import E164
 from segml.campaigns.export.platform import NOTHING, Cell, Platform, column, property_cells, where
+from segml.contacts.contact_data import EMAIL
+from segml.contacts.phones import E164
 
 if TYPE_CHECKING:
     from segml.campaigns.export.settings import ListExport

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segml.campaigns.export.contact_data import EMAIL
-from segml.campaigns.export.phones import E164
 from segml.campaigns.export.platform import Cell, Platform, column, property_cells, where
-from segml.campaigns.export.text import clipped
+from segml.contacts.contact_data import EMAIL
+from segml.contacts.phones import E164
+from segml.contacts.text import clipped
 
 if TYPE_CHECKING:
     from segml.campaigns.export.settings import ListExport

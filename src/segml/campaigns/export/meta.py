@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segml.campaigns.export.platform import NOTHING, SHA256, Cell, Platform, column
-from segml.campaigns.export.text import composed, sha256_hex, tidy, without
+from segml.contacts.text import composed, sha256_hex, tidy, without
 
 if TYPE_CHECKING:
     from segml.campaigns.export.settings import ListExport

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segml.campaigns.export.text import tidy
+from segml.contacts.text import tidy
 
 if TYPE_CHECKING:
     from segml.campaigns.export.settings import ListExport

@@ -13,8 +13,8 @@ from typing import TypeAlias
 import pandas as pd
 import pyarrow as pa
 
-from segml.campaigns.export.contact_data import CONTACT_COLUMNS
 from segml.campaigns.export.settings import ListExport
+from segml.contacts.contact_data import CONTACT_COLUMNS
 from segml.engine import Engine
 from segml.errors import ConfigurationError, DataError, did_you_mean
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from segml.campaigns.export.countries import country_code
 from segml.campaigns.export.platform import Platform
 from segml.campaigns.export.platforms import platform_named
 from segml.config import ConsentSettings, Settings
+from segml.contacts.countries import country_code
 from segml.errors import ConfigurationError, did_you_mean
 from segml.tables.partition import content_sha256
 

@@ -12,11 +12,11 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from segml.campaigns.export.contact_data import CONTACT_COLUMNS
 from segml.campaigns.export.lists import ExportResult, export_list
 from segml.campaigns.export.selection import ADS_CONSENT, OBJECTION, marketing_consent
 from segml.campaigns.export.settings import ListExport
 from segml.campaigns.policy import Columns, consent_log_sql
+from segml.contacts.contact_data import CONTACT_COLUMNS
 from segml.engine import Engine
 from segml.errors import DataError
 from segml.tables.partition import output_errors

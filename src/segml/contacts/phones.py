@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segml.campaigns.export.text import is_hash, mapped
+from segml.contacts.text import is_hash, mapped
 
 E164 = r"\+[1-9][0-9]{6,14}"
 _TRUNK_ZERO = re.compile(r"^(\+[0-9 .\-]{1,5})\(0\)")

@@ -11,9 +11,9 @@ import datetime as dt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segml.campaigns.export.countries import country_code
-from segml.campaigns.export.phones import e164
-from segml.campaigns.export.text import FORMULA, is_hash, kept, mapped, tidy
+from segml.contacts.countries import country_code
+from segml.contacts.phones import e164
+from segml.contacts.text import FORMULA, is_hash, kept, mapped, tidy
 
 CONTACT_COLUMNS = (
     *("email", "phone", "first_name", "last_name", "country", "region", "city", "postcode"),
