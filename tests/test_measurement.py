@@ -15,6 +15,7 @@ from scipy.stats import ttest_ind
 from campaign_world import AS_OF, anybody, campaign, engine_with, listed, world
 from segml.campaigns.lists import build_lists
 from segml.errors import DataError
+from segml.measurement.built import built_lists
 from segml.measurement.lift import (
     Arm,
     newcombe_interval,
@@ -24,7 +25,6 @@ from segml.measurement.lift import (
     wilson_interval,
 )
 from segml.measurement.measure import measure_lists
-from segml.measurement.outcomes import built_lists, contact_outcomes
 from segml.time_windows import SECONDS_PER_DAY
 
 LATER = AS_OF.plus_days(60)
@@ -148,8 +148,8 @@ def test_r60_each_event_has_its_denominator(tmp_path: Path) -> None:
     log = pd.DataFrame(events, columns=["customer_id", "event"]).assign(
         occurred_at=AS_OF.seconds + 10, campaign_id="win_back"
     )
-    with engine_with({"email_events": log}) as engine:
-        frame = contact_outcomes(engine, [tmp_path], LATER).set_index("event")
+    with engine_with({"email_events": log, "orders": orders_of(people, 0.1, 0.0)}) as engine:
+        frame = measure_lists(engine, [tmp_path], LATER).contacts.set_index("event")
     click = frame.to_dict("index")["click"]
     assert (click["people"], click["denominator"]) == (30, len(treated))
     assert float(click["rate_low"]) < 30 / len(treated) < float(click["rate_high"])

@@ -253,21 +253,69 @@ def _number(value: object) -> str:
 
 def measure_screen(result: MeasureResult) -> RenderableType:
     """What past lists earned against their holdouts, in the words their evidence allows."""
-    table = _table("list", "as of", "status", "what can be said")
-    for row in result.frame.itertuples():
-        table.add_row(str(row.campaign), str(row.as_of), str(row.status), str(row.statement))
-    where = _line(
-        f"a list counts as sent on its day; orders until {result.data_until};"
-        f" every figure in {_short(result.file.parent, result.config)}"
-    )
-    parts: list[RenderableType] = [_title(result.config, "measured"), table]
+    parts: list[RenderableType] = [_title(result.config, "measured")]
+    if len(result.frame):
+        table = _table("list", "as of", "status", "what can be said")
+        for row in result.frame.itertuples():
+            table.add_row(str(row.campaign), str(row.as_of), str(row.status), str(row.statement))
+        parts += [
+            table,
+            *_beside_lift(result),
+            *[_line(str(row.statement)) for row in result.programme.itertuples()],
+        ]
+    if len(result.mailed):
+        parts += [Rule("campaigns that were not drawn by lot", style="dim"), *_mailed(result.mailed)]
     if len(result.kpis):
         parts += [Rule("key figures at the month's end", style="dim"), _kpi_table(result.kpis)]
     parts += [
         Padding(Text(str(row.statement), "yellow" if row.status in ("behind", "missed") else ""), (0, 2))
         for row in result.goals.itertuples()
     ]
+    where = _line(
+        f"a list counts as sent on its day; orders until {result.data_until};"
+        f" every figure in {_short(result.file.parent, result.config)}"
+    )
     return Group(*parts, where)
+
+
+def _beside_lift(result: MeasureResult) -> list[RenderableType]:
+    """The same lifts net of what was known before, and what was noted about the arms."""
+    lines: list[RenderableType] = []
+    estimates = result.lists.estimates
+    for row in estimates[(estimates["method"] != "plain") & (estimates["outcome"] == "revenue")].itertuples():
+        lines.append(
+            _line(
+                f"{row.campaign} of {row.as_of}, revenue a person, {row.method} ({row.adjusted_for}):"
+                f" {row.difference:+.2f} (95 %: {row.difference_low:+.2f} to {row.difference_high:+.2f}),"
+                f" {row.variance_reduction:.0%} less variance than the plain difference"
+            )
+        )
+    for row in result.lists.notes.itertuples():
+        lines.append(
+            Padding(
+                Text(f"{row.campaign} of {row.as_of}: {row.text}", "yellow" if row.refuses else "dim"), (0, 2)
+            )
+        )
+    return lines
+
+
+def _mailed(frame: pd.DataFrame) -> list[RenderableType]:
+    from segml.measurement.mailed import SENTENCE
+
+    table = _table(
+        "campaign", "kind", "from", "to", ("sent", "right"), ("answered", "right"), ("share", "right"), "95 %"
+    )
+    for row in frame.to_dict("records"):
+        known = row["sent"] == row["sent"]
+        shares = ("response_rate", "response_rate_low", "response_rate_high")
+        rate, low, high = (f"{100 * row[name]:.1f}" if known else "–" for name in shares)
+        counts = (f"{row[name]:,.0f}" if known else "–" for name in ("sent", "responded"))
+        place = (str(row[name]) for name in ("campaign", "kind", "starts", "ends"))
+        table.add_row(*place, *counts, f"{rate} %", f"{low} to {high}")
+    parts: list[RenderableType] = [table]
+    for note, names in frame[frame["note"] != ""].groupby("note", sort=False)["campaign"]:
+        parts.append(_line(f"{note}: {', '.join(names)}"))
+    return [*parts, Padding(Text(SENTENCE, "yellow"), (0, 2))]
 
 
 def _kpi_table(kpis: pd.DataFrame) -> Table:

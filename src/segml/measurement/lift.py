@@ -102,6 +102,21 @@ def relative_lift(treated: Arm, control: Arm, confidence: float = CONFIDENCE) ->
     return ratio - 1, ratio / spread - 1, ratio * spread - 1
 
 
+def mean_interval(arm: Arm, confidence: float = CONFIDENCE) -> Interval:
+    """Return Student's interval of an arm's revenue per person, minor units; NaN for fewer than two people.
+
+    Examples
+    --------
+    >>> low, high = mean_interval(Arm(4, 4, 40, 420.0))
+    >>> round(low, 2), round(high, 2)
+    (5.89, 14.11)
+    """
+    if arm.people < 2:
+        return _NOTHING
+    half = float(t.ppf((1 + confidence) / 2, arm.people - 1)) * math.sqrt(arm.variance / arm.people)
+    return arm.mean - half, arm.mean + half
+
+
 def welch_interval(treated: Arm, control: Arm, confidence: float = CONFIDENCE) -> Interval:
     """Return Welch's interval of the difference in revenue per person, minor units."""
     if treated.people < 2 or control.people < 2:

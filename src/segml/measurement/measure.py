@@ -1,13 +1,13 @@
 """Lists of the past against the orders that followed: one row a list, with the word that its evidence allows.
 
 A cause is claimed only against people who were held out by the hash; without them the rows say what followed, and
-no more. A list whose window is still open is `not yet`, never a half-counted success.
+no more. A list whose window is still open is `not yet`, never a half-counted success. Each list's people are put
+together once (`segml.measurement.people`); every figure is a sum over them.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,40 +15,66 @@ from typing import Any
 import pandas as pd
 
 from segml.engine import Engine
-from segml.measurement.lift import (
-    SAMPLE_RATIO_ALPHA,
-    Arm,
-    newcombe_interval,
-    relative_lift,
-    sample_ratio_p,
-    welch_interval,
-    wilson_interval,
+from segml.errors import DataError
+from segml.measurement.adjusted import COLUMNS as ESTIMATE_COLUMNS
+from segml.measurement.adjusted import adjusted_frame
+from segml.measurement.built import BuiltList, built_lists
+from segml.measurement.outcomes import (
+    RESPONSE_COLUMNS,
+    RESULT_COLUMNS,
+    arm_of,
+    contacts_of,
+    known_events,
+    register_tags,
+    response_rows,
+    result_rows,
 )
-from segml.measurement.outcomes import BuiltList, arm_totals, built_lists, totals_or_nobody
+from segml.measurement.people import PEOPLE, arm_columns, make_people, moments_sql
+from segml.measurement.trust import Note, balance_note, list_notes
+from segml.measurement.verdict import COLUMNS, verdict_row, without_control
 from segml.time_windows import Cutoff
 
-_MINOR = 100
-COLUMNS = (
-    *("campaign", "as_of", "measure_until", "status", "statement", "treated", "held_out"),
-    *("buyers_treated", "buyers_held_out", "rate_treated", "rate_treated_low", "rate_treated_high"),
-    *("rate_held_out", "rate_held_out_low", "rate_held_out_high"),
-    *("rate_difference", "rate_difference_low", "rate_difference_high"),
-    *("relative_lift", "relative_lift_low", "relative_lift_high"),
-    *("revenue_treated", "revenue_held_out", "revenue_difference", "revenue_difference_low"),
-    *("revenue_difference_high", "sample_ratio_p"),
-)
+NOTE_COLUMNS = ("campaign", "as_of", "check", "people", "of", "refuses", "text")
+PlaceOf = Callable[[Cutoff], Path | None]
 
 
 @dataclass(frozen=True)
 class MeasuredLists:
-    """One row a list; `status` is measured, no_holdout, not_yet, suppressed or refused. Revenue is per person."""
+    """What past lists earned.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        One row a list; `status` is measured, no_holdout, not_yet, suppressed or refused. Revenue is per person.
+    estimates : DataFrame
+        For each measured list and outcome: the plain difference, CUPED's and the post-stratified one.
+    results : DataFrame
+        Sent, delivered, opened ..., conversions and revenue of each list, over everybody and by segment.
+    responses : DataFrame
+        Exact counts by list, segment, tenth of the score and arm: a working table for models.
+    notes : DataFrame
+        What speaks for or against comparing the arms, in words.
+    """
 
     frame: pd.DataFrame
+    estimates: pd.DataFrame
+    results: pd.DataFrame
+    responses: pd.DataFrame
+    notes: pd.DataFrame
 
     @property
     def measured(self) -> pd.DataFrame:
         """The rows that carry a lift."""
         return self.frame[self.frame["status"] == "measured"]
+
+    @property
+    def contacts(self) -> pd.DataFrame:
+        """What became of each sending, over the whole list: one row a list and event."""
+        return contacts_of(self.results)
+
+
+def _nowhere(as_of: Cutoff) -> Path | None:
+    return None
 
 
 def measure_lists(
@@ -57,100 +83,117 @@ def measure_lists(
     data_until: Cutoff,
     minimum_cell: int = 10,
     net_of_returns: bool = True,
+    *,
+    features_of: PlaceOf = _nowhere,
+    tags_of: PlaceOf = _nowhere,
 ) -> MeasuredLists:
     """Compare treated and held-out people of every list, intention to treat.
 
     Parameters
     ----------
     engine : Engine
-        With ``orders`` registered, and ``returns`` when there is one.
+        With ``orders`` registered, and ``returns`` and ``email_events`` as far as there are any.
     list_folders : sequence of Path
         Lists, or folders above them.
     data_until : Cutoff
         Orders before it are known: `Cutoff.after` of the last event.
     minimum_cell : int
-        Arms with fewer people are suppressed.
+        Arms and groups with fewer people are suppressed.
     net_of_returns : bool
         Subtract what came back within the window.
+    features_of, tags_of : callable
+        Day of a list -> its features (the arms must not be told from them) and tags (results by segment), if any.
 
     Returns
     -------
     MeasuredLists
         Rates with Wilson's interval, their difference with Newcombe's, revenue per person in major units with
         Welch's, all at 95 %; empty when no list was built.
+
+    Raises
+    ------
+    DataError
+        Without orders.
     """
-    rows = [
-        _row(built, data_until, minimum_cell, engine, net_of_returns) for built in built_lists(list_folders)
+    built = built_lists(list_folders)
+    if built and not engine.exists("orders"):
+        raise DataError("measuring needs the orders table", "run `segml data` first")
+    events = known_events(engine)
+    parts = [
+        _measure(engine, one, data_until, minimum_cell, net_of_returns, events, features_of, tags_of)
+        for one in built
     ]
-    return MeasuredLists(pd.DataFrame(rows, columns=list(COLUMNS)))
+    engine.drop(PEOPLE)
+    engine.drop("measured_tags")
+    return MeasuredLists(
+        pd.DataFrame([part.row for part in parts], columns=list(COLUMNS)),
+        _together([part.estimates for part in parts], ("campaign", "as_of", *ESTIMATE_COLUMNS)),
+        pd.DataFrame([row for part in parts for row in part.results], columns=list(RESULT_COLUMNS)),
+        _together([part.responses for part in parts], RESPONSE_COLUMNS),
+        pd.DataFrame(
+            [_note_row(one, note) for one, part in zip(built, parts, strict=True) for note in part.notes],
+            columns=list(NOTE_COLUMNS),
+        ),
+    )
 
 
-def _row(
-    built: BuiltList, data_until: Cutoff, minimum_cell: int, engine: Engine, net_of_returns: bool
-) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "campaign": built.campaign,
-        "as_of": built.as_of.label,
-        "measure_until": built.window.end.label,
-    }
-    if data_until < built.window.end:
-        text = f"not yet: the window ends on {built.window.end}, data end on {data_until}"
-        return row | {"status": "not_yet", "statement": text}
-    totals = arm_totals(engine, built, net_of_returns)
-    treated, control = totals_or_nobody(totals, "treated"), totals_or_nobody(totals, "holdout")
-    if treated.people < minimum_cell or 0 < control.people < minimum_cell:
-        text = f"fewer than {minimum_cell} people in an arm: not shown"
-        return row | {"status": "suppressed", "statement": text}
-    row |= {"treated": treated.people, "held_out": control.people}
-    ratio = sample_ratio_p(treated.people, control.people, built.holdout_share)
-    row["sample_ratio_p"] = ratio
-    if ratio < SAMPLE_RATIO_ALPHA:
-        text = (
-            f"refused: {control.people:,} of {treated.people + control.people:,} were held out where"
-            f" {built.holdout_share:.1%} should be (p = {ratio:.1g}); the arms can't be compared"
-        )
-        return row | {"status": "refused", "statement": text}
-    row |= _arm_columns("treated", treated)
-    if not control.people:
-        text = f"{treated.buyers:,} of {treated.people:,} ordered within the window; nobody was held out, so this"
-        return row | {"status": "no_holdout", "statement": text + " is what followed, not an effect"}
-    row |= _arm_columns("held_out", control) | _difference_columns(treated, control)
-    return row | {"status": "measured", "statement": _statement(row)}
+@dataclass(frozen=True)
+class _Measured:
+    row: dict[str, Any]
+    notes: list[Note]
+    estimates: pd.DataFrame
+    results: list[dict[str, Any]]
+    responses: pd.DataFrame
 
 
-def _arm_columns(name: str, arm: Arm) -> dict[str, float]:
-    low, high = wilson_interval(arm.buyers, arm.people)
-    return {
-        f"buyers_{name}": arm.buyers,
-        f"rate_{name}": arm.rate,
-        f"rate_{name}_low": low,
-        f"rate_{name}_high": high,
-        f"revenue_{name}": arm.mean / _MINOR,
-    }
+def _measure(
+    engine: Engine,
+    built: BuiltList,
+    data_until: Cutoff,
+    minimum_cell: int,
+    net_of_returns: bool,
+    events: set[str],
+    features_of: PlaceOf,
+    tags_of: PlaceOf,
+) -> _Measured:
+    complete = data_until >= built.window.end
+    make_people(engine, built, net_of_returns)
+    arms = {str(row["arm"]): arm_of(row) for row in engine.fetch(_arms_sql()).to_dict("records")}
+    notes = list_notes(engine, built)
+    row = verdict_row(built, arms, notes, data_until, minimum_cell)
+    if row["status"] == "measured":
+        balance = balance_note(engine, built, features_of(built.as_of))
+        notes += [balance] if balance else []
+        row = verdict_row(built, arms, notes, data_until, minimum_cell)
+    refused = any(note.refuses for note in notes)
+    tags = [] if refused else register_tags(engine, tags_of(built.as_of))
+    results = result_rows(engine, built, tags, events, minimum_cell, complete)
+    if row["status"] != "measured":
+        results = [without_control(result) for result in results]
+    return _Measured(
+        row,
+        notes,
+        _estimates(engine, built) if row["status"] == "measured" else pd.DataFrame(),
+        results,
+        response_rows(engine, built, tags) if complete and not refused else pd.DataFrame(),
+    )
 
 
-def _difference_columns(treated: Arm, control: Arm) -> dict[str, float]:
-    low, high = newcombe_interval(treated, control)
-    lift, lift_low, lift_high = relative_lift(treated, control)
-    money_low, money_high = welch_interval(treated, control)
-    return {
-        "rate_difference": treated.rate - control.rate,
-        "rate_difference_low": low,
-        "rate_difference_high": high,
-        "relative_lift": lift,
-        "relative_lift_low": lift_low,
-        "relative_lift_high": lift_high,
-        "revenue_difference": (treated.mean - control.mean) / _MINOR,
-        "revenue_difference_low": money_low / _MINOR,
-        "revenue_difference_high": money_high / _MINOR,
-    }
+def _arms_sql() -> str:
+    return f"select arm, {arm_columns()} from {PEOPLE} group by arm order by arm"
 
 
-def _statement(row: dict[str, Any]) -> str:
-    low, high = 100 * row["rate_difference_low"], 100 * row["rate_difference_high"]
-    span = f"{100 * row['rate_difference']:+.1f} points of conversion (95 %: {low:+.1f} to {high:+.1f})"
-    if low > 0 or high < 0:
-        lift = row["relative_lift"]
-        relative = "" if math.isnan(lift) else f", {lift:+.0%} relative"
-        return f"the campaign {'raised' if low > 0 else 'lowered'} conversion: {span}{relative}"
-    return f"no effect can be told from chance: {span}"
+def _estimates(engine: Engine, built: BuiltList) -> pd.DataFrame:
+    frame = adjusted_frame(engine.fetch(moments_sql()), built.window.days)
+    frame.insert(0, "campaign", built.campaign)
+    frame.insert(1, "as_of", built.as_of.label)
+    return frame
+
+
+def _note_row(built: BuiltList, note: Note) -> dict[str, Any]:
+    return {"campaign": built.campaign, "as_of": built.as_of.label, **vars(note)}
+
+
+def _together(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    some = [frame for frame in frames if len(frame)]
+    return pd.concat(some, ignore_index=True)[list(columns)] if some else pd.DataFrame(columns=list(columns))

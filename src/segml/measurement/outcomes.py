@@ -1,173 +1,225 @@
-"""What listed and held-out people did in a list's window: totals by arm, and reactions to what was sent.
+"""What became of each sending, over the whole list and by segment: counts, denominators, intervals.
 
-Only sums come home. Money is summed as integers and decimals, so that the totals do not depend on the order of rows.
+One row a list, tag, value and event: what was sent, delivered, opened, clicked, answered, unsubscribed, complained
+about, and who ordered for how much. An event that the log never holds is unavailable, not zero. Groups under the
+minimum are suppressed. The held-out people of the same segment stand beside conversion and revenue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from segml.engine import Engine
-from segml.errors import DataError
-from segml.measurement.lift import Arm, wilson_interval
-from segml.tables.partition import read_manifest
-from segml.time_windows import Cutoff, Window
+from segml.measurement.built import BuiltList
+from segml.measurement.lift import Arm, mean_interval, newcombe_interval, welch_interval, wilson_interval
+from segml.measurement.people import EVENTS, HELD_OUT, PEOPLE, TREATED, arm_columns, has_log
 
-_DENOMINATORS = {
+MEASURED_TAGS = (
+    *("behavioural.segment", "psychographic.interest_segment", "lifecycle.activity"),
+    *("value.predicted_tier", "source.first_touch"),
+)
+SEGMENT_TAGS = ("behavioural.segment", "lifecycle.activity")  # the first that the day has, for the tidy table
+EVERYBODY = "everybody"
+DENOMINATORS = {
     "sent": "listed",
     "delivered": "sent",
     "open": "delivered",
+    "machine_open": "delivered",
     "click": "delivered",
     "response": "delivered",
     "unsubscribe": "delivered",
     "complaint": "delivered",
     "bounce": "sent",
 }
-_NOBODY = Arm(0, 0, 0, 0.0)
+RESULT_COLUMNS = (
+    *("campaign", "as_of", "tag", "value", "event", "people", "of", "denominator"),
+    *("rate", "rate_low", "rate_high", "held_out", "held_out_rate"),
+    *("difference", "difference_low", "difference_high", "complete", "note"),
+)
+RESPONSE_COLUMNS = (
+    *("campaign", "as_of", "tag", "segment", "decile", "arm", "people", "buyers", "orders", "revenue_minor"),
+    *EVENTS,
+)
+_TAGS = "measured_tags"
+_MINOR = 100
 
 
-@dataclass(frozen=True)
-class BuiltList:
-    """A list that was built: its folder, its window, and the share that was to be held out."""
-
-    folder: Path
-    campaign: str
-    as_of: Cutoff
-    window: Window
-    holdout_share: float
-
-
-def built_lists(folders: Sequence[Path]) -> list[BuiltList]:
-    """Find the lists in `folders`: partitions themselves, or any folder above them. Refused ones are left out."""
-    found = {}
-    for folder in folders:
-        for manifest_file in sorted(folder.rglob("manifest.json")):
-            manifest = read_manifest(manifest_file.parent) or {}
-            if manifest.get("status") != "built" or "measure_until" not in manifest:
-                continue
-            window = Window(Cutoff.parse(manifest["measure_from"]), Cutoff.parse(manifest["measure_until"]))
-            found[manifest_file.parent] = BuiltList(
-                manifest_file.parent,
-                manifest["campaign"]["name"],
-                Cutoff.parse(manifest["as_of"]),
-                window,
-                float(manifest["holdout_share"]),
-            )
-    return sorted(found.values(), key=lambda built: (built.as_of, built.campaign))
-
-
-def arm_totals(engine: Engine, built: BuiltList, net_of_returns: bool = False) -> dict[str, Arm]:
-    """Return the totals of each arm of one list from ``orders`` (and ``returns``) within its window."""
-    if not engine.exists("orders"):
-        raise DataError("measuring needs the orders table", "run `segml data` first")
-    engine.register("measured_list", [built.folder / "list.parquet", built.folder / "holdout.parquet"])
-    rows = engine.fetch(_totals_sql(built.window, net_of_returns and engine.exists("returns")))
-    engine.drop("measured_list")
-    return {
-        str(row.arm): Arm(int(row.people), int(row.buyers), int(row.revenue), float(row.squares))  # type: ignore[arg-type]
-        for row in rows.itertuples()
-    }
-
-
-def _totals_sql(window: Window, net_of_returns: bool) -> str:
-    bounds = "{0} >= " + str(window.start.seconds) + " and {0} < " + str(window.end.seconds)
-    money = f"select customer_id, amount_minor as amount, 1 as orders from orders where {bounds.format('ordered_at')}"
-    if net_of_returns:
-        money += (
-            " union all select customer_id, -amount_minor as amount, 0 as orders from returns"
-            f" where {bounds.format('returned_at')}"
-        )
-    revenue = "cast(revenue as decimal(18,0))"
-    return (
-        "select arm, count(*) as people, cast(sum(case when orders > 0 then 1 else 0 end) as bigint) as buyers,"
-        f" cast(sum(revenue) as bigint) as revenue, cast(sum({revenue} * {revenue}) as double) as squares from ("
-        " select p.arm as arm, coalesce(m.orders, 0) as orders, coalesce(m.revenue, 0) as revenue"
-        " from measured_list p left join (select customer_id, sum(orders) as orders,"
-        f" cast(sum(amount) as bigint) as revenue from ({money}) money group by customer_id) m"
-        " on m.customer_id = p.customer_id) people group by arm order by arm"
+def register_tags(engine: Engine, tags: Path | None) -> list[str]:
+    """Register the tags of a list's day, those that are measured; return their names, ``family.tag``."""
+    engine.drop(_TAGS)
+    if tags is None or not tags.exists():
+        return []
+    engine.register("measured_tag_files", tags)
+    names = ", ".join(f"'{tag}'" for tag in MEASURED_TAGS)
+    engine.run(
+        "select customer_id, concat(family, '.', tag) as tag, value from measured_tag_files"
+        f" where concat(family, '.', tag) in ({names})",
+        _TAGS,
     )
+    engine.drop("measured_tag_files")
+    found = set(engine.fetch(f"select distinct tag from {_TAGS}", len(MEASURED_TAGS))["tag"])
+    return [tag for tag in MEASURED_TAGS if tag in found]
 
 
-def contact_outcomes(
-    engine: Engine, folders: Sequence[Path], data_until: Cutoff, minimum_cell: int = 10
-) -> pd.DataFrame:
-    """Return what became of each sending: one row a list and event, with denominator and interval.
+def known_events(engine: Engine) -> set[str]:
+    """Return the kinds of event that the contact log holds at all."""
+    if not has_log(engine):
+        return set()
+    return set(engine.fetch("select distinct event from email_events", 1_000)["event"].dropna())
+
+
+def result_rows(
+    engine: Engine, built: BuiltList, tags: Sequence[str], events: set[str], minimum_cell: int, complete: bool
+) -> list[dict[str, Any]]:
+    """Return the rows of one list from ``measured_people`` (and the registered tags).
 
     Parameters
     ----------
     engine : Engine
-        With ``email_events`` registered; without it the frame is empty.
-    folders : sequence of Path
-        Lists, or folders above them.
-    data_until : Cutoff
-        Events before it are known.
+    built : BuiltList
+    tags : sequence of str
+        From `register_tags`.
+    events : set of str
+        From `known_events`.
     minimum_cell : int
         Rates over fewer people are suppressed (NaN).
+    complete : bool
+        Whether the window has closed; the rows of an open one count what is known so far.
 
     Returns
     -------
-    DataFrame
-        campaign, as_of, event, people, of, denominator, rate, rate_low, rate_high, complete. `people` are distinct
-        people with the event in the list's window under the campaign's name.
+    list of dict
+        Keys are `RESULT_COLUMNS`. `people` are distinct people with the event; `rate` is their share of
+        `denominator` people (Wilson's interval), or for ``revenue`` the mean per listed person in major units.
     """
-    rows: list[dict[str, object]] = []
-    columns = engine.columns("email_events") if engine.exists("email_events") else []
-    for built in built_lists(folders) if "campaign_id" in columns else []:
-        engine.register("measured_list", built.folder / "list.parquet")
-        listed = int(engine.value("select count(*) from measured_list") or 0)
-        counts = engine.fetch(_events_sql(built)).set_index("event")["people"]
-        engine.drop("measured_list")
-        people = {"listed": listed, **{event: int(counts.get(event, 0)) for event in _DENOMINATORS}}
-        people["delivered"] = people["delivered"] or people["sent"]  # many tools report only what was sent
-        complete = data_until >= built.window.end
-        rows += [
-            _event_row(built, event, people, minimum_cell, complete)
-            for event in _DENOMINATORS
-            if people["sent"]
-        ]
-    return pd.DataFrame(
-        rows,
-        columns=[
-            *("campaign", "as_of", "event", "people", "of", "denominator"),
-            *("rate", "rate_low", "rate_high", "complete"),
-        ],
+    counts = engine.fetch(_counts_sql(bool(tags)))
+    rows = []
+    for (tag, value), group in counts.groupby(["tag", "value"], sort=True):
+        arms = {str(row["arm"]): row for row in group.to_dict("records")}
+        if TREATED in arms:
+            head = {"campaign": built.campaign, "as_of": built.as_of.label, "tag": tag, "value": value}
+            found = _rows(arms[TREATED], arms.get(HELD_OUT), events, minimum_cell)
+            rows += [{**head, **row, "complete": complete} for row in found]
+    order = {name: place for place, name in enumerate((EVERYBODY, *tags))}
+    return sorted(rows, key=lambda row: order[row["tag"]])
+
+
+def contacts_of(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows about what was sent, over whole lists; a list whose log names no sending has none."""
+    whole = results[(results["tag"] == EVERYBODY) & results["event"].isin(DENOMINATORS)]
+    sent = whole[(whole["event"] == "sent") & (whole["people"] > 0)][["campaign", "as_of"]]
+    kept = whole.merge(sent, on=["campaign", "as_of"])
+    columns = ("campaign", "as_of", "event", "people", "of", "denominator", "rate", "rate_low", "rate_high")
+    return kept[[*columns, "complete", "note"]].reset_index(drop=True)
+
+
+def response_rows(engine: Engine, built: BuiltList, tags: Sequence[str]) -> pd.DataFrame:
+    """Return counts of one list by segment, tenth of the score and arm: a working table for models, not a report.
+
+    Counts are exact, as beside the list itself; whoever shows them suppresses small groups.
+    """
+    tag = next((name for name in SEGMENT_TAGS if name in tags), "")
+    segment = "coalesce(t.value, '')" if tag else "''"
+    join = (
+        f" left join (select customer_id, value from {_TAGS} where tag = '{tag}') t on t.customer_id = p.customer_id"
+        if tag
+        else ""
     )
-
-
-def _events_sql(built: BuiltList) -> str:
-    return (
-        "select e.event as event, count(distinct e.customer_id) as people from email_events e"
-        " join measured_list p on p.customer_id = e.customer_id"
-        f" where e.campaign_id = '{built.campaign}' and e.occurred_at >= {built.window.start.seconds}"
-        f" and e.occurred_at < {built.window.end.seconds} group by e.event order by e.event"
+    sums = [f"cast(sum(p.{name}) as bigint) as {name}" for name in ("orders", *EVENTS)]
+    frame = engine.fetch(
+        f"select {segment} as segment, p.stratum as decile, p.arm as arm, count(*) as people,"
+        f" cast(sum(p.buyer) as bigint) as buyers, cast(sum(p.revenue) as bigint) as revenue_minor, {', '.join(sums)}"
+        f" from {PEOPLE} p{join} group by {segment}, p.stratum, p.arm order by segment, decile, arm"
     )
+    return frame.assign(campaign=built.campaign, as_of=built.as_of.label, tag=tag)[list(RESPONSE_COLUMNS)]
 
 
-def _event_row(
-    built: BuiltList, event: str, people: dict[str, int], minimum_cell: int, complete: bool
-) -> dict[str, object]:
-    of = _DENOMINATORS[event]
-    shown = people[of] >= minimum_cell
+def _counts_sql(tagged: bool) -> str:
+    sums = [f"cast(sum({event}) as bigint) as {event}" for event in EVENTS]
+    columns = f"{arm_columns()}, {', '.join(sums)}"
+    query = f"select '{EVERYBODY}' as tag, '' as value, arm, {columns} from {PEOPLE} group by arm"
+    if tagged:
+        query += (
+            f" union all select t.tag as tag, t.value as value, p.arm as arm, {columns} from {PEOPLE} p"
+            f" join {_TAGS} t on t.customer_id = p.customer_id group by t.tag, t.value, p.arm"
+        )
+    return f"select * from ({query}) counted order by tag, value, arm"
+
+
+def _rows(
+    treated: Mapping[Any, Any], control: Mapping[Any, Any] | None, events: set[str], minimum_cell: int
+) -> list[dict[str, Any]]:
+    people = {"listed": int(treated["people"]), **{event: int(treated[event]) for event in EVENTS}}
+    if "delivered" not in events:  # many tools report only what was sent
+        people["delivered"] = people["sent"]
+    rows = [_event_row(event, people, events, minimum_cell) for event in DENOMINATORS]
+    return [*rows, *_earned_rows(treated, control, minimum_cell)]
+
+
+def _event_row(event: str, people: dict[str, int], events: set[str], minimum_cell: int) -> dict[str, Any]:
+    of = DENOMINATORS[event]
+    row: dict[str, Any] = {"event": event, "of": of, "note": _note(event, events)}
+    known = event in events or (event == "delivered" and "sent" in events)
+    if not known or people[of] < max(minimum_cell, 1):
+        return row
     low, high = wilson_interval(min(people[event], people[of]), people[of])
-    nan = float("nan")
-    return {
-        "campaign": built.campaign,
-        "as_of": built.as_of.label,
-        "event": event,
-        "people": people[event] if shown else nan,
-        "of": of,
-        "denominator": people[of] if shown else nan,
-        "rate": people[event] / people[of] if shown and people[of] else nan,
-        "rate_low": low if shown else nan,
-        "rate_high": high if shown else nan,
-        "complete": complete,
+    return row | {
+        "people": people[event],
+        "denominator": people[of],
+        "rate": people[event] / people[of],
+        "rate_low": low,
+        "rate_high": high,
     }
 
 
-def totals_or_nobody(totals: dict[str, Arm], arm: str) -> Arm:
-    """Return an arm's totals; an arm without people has zeros."""
-    return totals.get(arm, _NOBODY)
+def _note(event: str, events: set[str]) -> str:
+    if event == "open" and "open" in events and "machine_open" not in events:
+        return "the log does not tell opens by machines apart"
+    if event == "delivered" and event not in events and "sent" in events:
+        return "the log does not tell: counted as sent"
+    return "" if event in events else "unavailable: the log holds no such event"
+
+
+def _earned_rows(
+    treated: Mapping[Any, Any], control: Mapping[Any, Any] | None, minimum_cell: int
+) -> list[dict[str, Any]]:
+    """Conversion and revenue of the listed, with the held out beside them where there are enough of both."""
+    one = arm_of(treated)
+    if one.people < minimum_cell:
+        return [{"event": event, "of": "listed", "note": ""} for event in ("conversion", "revenue")]
+    base = {"of": "listed", "people": one.buyers, "denominator": one.people, "note": ""}
+    low, high = wilson_interval(one.buyers, one.people)
+    conversion = {**base, "event": "conversion", "rate": one.rate, "rate_low": low, "rate_high": high}
+    low, high = mean_interval(one)
+    revenue = {**base, "event": "revenue", "rate": one.mean / _MINOR}
+    revenue |= {"rate_low": low / _MINOR, "rate_high": high / _MINOR}
+    two = arm_of(control) if control else Arm(0, 0, 0, 0.0)
+    if two.people >= max(minimum_cell, 1):
+        conversion |= _beside(two.people, two.rate, one.rate - two.rate, newcombe_interval(one, two), 1)
+        revenue |= _beside(two.people, two.mean, one.mean - two.mean, welch_interval(one, two), _MINOR)
+    return [conversion, revenue]
+
+
+def _beside(
+    people: int, rate: float, difference: float, interval: tuple[float, float], unit: int
+) -> dict[str, float]:
+    return {
+        "held_out": people,
+        "held_out_rate": rate / unit,
+        "difference": difference / unit,
+        "difference_low": interval[0] / unit,
+        "difference_high": interval[1] / unit,
+    }
+
+
+def arm_of(row: Mapping[Any, Any]) -> Arm:
+    """Return the totals of an arm from a row of `arm_columns`."""
+    squares = float(row["squares"])
+    return Arm(
+        int(row["people"]), int(row["buyers"]), int(row["revenue"]), 0.0 if math.isnan(squares) else squares
+    )

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from segml.campaigns.holdout import global_holdout_sql
 from segml.config import Config
 from segml.errors import DataError
+from segml.measurement.built import built_lists
 from segml.measurement.goals import goal_progress, load_goals
 from segml.measurement.kpis import kpi_frame, month_ends
-from segml.measurement.measure import measure_lists
-from segml.measurement.outcomes import contact_outcomes
-from segml.pipelines.base import open_base
+from segml.measurement.mailed import mailed_campaigns
+from segml.measurement.measure import MeasuredLists, measure_lists
+from segml.measurement.programme import measure_programme
+from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.narration import Narrator, Silent
 from segml.tables.partition import write_manifest, writing
 from segml.time_windows import Cutoff
@@ -21,14 +24,18 @@ from segml.time_windows import Cutoff
 
 @dataclass(frozen=True)
 class MeasureResult:
-    """One row a list: treated against held out, or why that can't be said yet.
+    """What past lists earned, or why that can't be said yet.
 
     Attributes
     ----------
     file : Path
-        The table as Parquet; `contacts.parquet`, `kpis.parquet` and `goals.parquet` lie beside it.
-    contacts : DataFrame
-        What became of each sending: sent, delivered, opened ..., each with denominator and interval.
+        The table of lifts as Parquet; every other table lies beside it under its own name.
+    lists : MeasuredLists
+        Lifts, estimates beside the plain ones, results by segment, tidy responses, notes.
+    mailed : DataFrame
+        Campaigns that segml did not build: counts and shares, nothing about what they changed.
+    programme : DataFrame
+        All campaigns together, against the global holdout.
     kpis : DataFrame
         The pack of key figures at every month's end.
     goals : DataFrame
@@ -37,32 +44,82 @@ class MeasureResult:
 
     config: Config
     data_until: Cutoff
-    frame: pd.DataFrame
     file: Path
-    contacts: pd.DataFrame
+    lists: MeasuredLists
+    mailed: pd.DataFrame
+    programme: pd.DataFrame
     kpis: pd.DataFrame
     goals: pd.DataFrame
 
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a list: treated against held out."""
+        return self.lists.frame
+
 
 def measure(config: Config, narrator: Narrator | None = None) -> MeasureResult:
-    """Measure every list built so far, as far as the orders reach."""
+    """Measure every list built so far, as far as the orders reach.
+
+    Raises
+    ------
+    DataError
+        There is neither a list nor a campaign of the past to measure.
+    """
     tell = narrator or Silent()
-    folder = config.data_path("lists")
-    if not folder.is_dir():
-        raise DataError(f"no lists in {folder}", "run `segml lists CONFIG` first")
     target = config.data_path("measured")
     with open_base(config, tell) as base:
         engine, until, cell = base.engine, base.observed_until, config.lists.minimum_cell
         with tell.step("lift"):
-            frame = measure_lists(engine, [folder], until, cell).frame
-            contacts = contact_outcomes(engine, [folder], until, cell)
+            lists, mailed, programme = _measured(base)
         with tell.step("key figures"):
             ends = month_ends(base.first_day, until)
             kpis = kpi_frame(engine, ends, base.first_day, config.horizons.churn, cell)
             goals = goal_progress(load_goals(config.path("configs", "goals", f"{config.base}.yaml")), kpis)
-        frames = {"lift": frame, "contacts": contacts, "kpis": kpis, "goals": goals}
+        result = MeasureResult(config, until, target / "lift.parquet", lists, mailed, programme, kpis, goals)
         with writing(target) as temporary:
-            for name, table in frames.items():
+            for name, table in tables_of(result).items():
                 table.to_parquet(temporary / f"{name}.parquet", index=False)
             write_manifest(temporary, {"data": base.data_hash, "data_until": until.label})
-        return MeasureResult(config, until, frame, target / "lift.parquet", contacts, kpis, goals)
+        return result
+
+
+def tables_of(result: MeasureResult) -> dict[str, pd.DataFrame]:
+    """Return the tables that are written, by name."""
+    return {
+        "lift": result.lists.frame,
+        "estimates": result.lists.estimates,
+        "results": result.lists.results,
+        "contacts": result.lists.contacts,
+        "responses": result.lists.responses,
+        "notes": result.lists.notes,
+        "mailed": result.mailed,
+        "programme": result.programme,
+        "kpis": result.kpis,
+        "goals": result.goals,
+    }
+
+
+def _measured(base: OpenBase) -> tuple[MeasuredLists, pd.DataFrame, pd.DataFrame]:
+    config, engine, until = base.config, base.engine, base.observed_until
+    folder, settings = config.data_path("lists"), config.lists
+    built = built_lists([folder]) if folder.is_dir() else []
+    ours = {one.campaign for one in built}
+    mailed = mailed_campaigns(engine, base.first_day, until, ours, settings.minimum_cell)
+    if not built and not len(mailed):
+        raise DataError(f"no lists in {folder}", "run `segml lists CONFIG` first")
+    measured = measure_lists(
+        engine,
+        [folder] if built else [],
+        until,
+        settings.minimum_cell,
+        features_of=lambda day: _there(config.data_path("features", f"cutoff={day.label}", "features")),
+        tags_of=lambda day: _there(config.data_path("tags", f"as_of={day.label}", "tags.parquet")),
+    )
+    programme = measure_programme(
+        engine, built, settings.global_holdout, global_holdout_sql, until, settings.minimum_cell
+    )
+    return measured, mailed, programme
+
+
+def _there(place: Path) -> Path | None:
+    return place if place.exists() else None

@@ -1,0 +1,128 @@
+"""One row a person of a list: the arm, what was known before the send, and what came after it.
+
+Every figure of a list is a sum over this table, so the orders and the contact log are read once a list, in the engine,
+and only sums by arm and stratum come home. Money is summed as integers and decimals, so that totals do not depend on
+the order of rows. What is known before is taken from a window of the same length that ends when the list's begins.
+"""
+
+from __future__ import annotations
+
+from segml.engine import Engine
+from segml.errors import DataError
+from segml.measurement.built import BuiltList
+from segml.time_windows import Window
+
+PEOPLE = "measured_people"
+STRATA = 10
+TREATED, HELD_OUT, GLOBALLY_HELD_OUT = "treated", "holdout", "global_holdout"
+EVENTS = (
+    *("sent", "delivered", "open", "machine_open", "click", "response"),
+    *("unsubscribe", "complaint", "bounce"),
+)
+_MEMBERS, _MONEY = "measured_list", "measured_money"
+_EXACT = "cast({0} as decimal(18,0))"
+_OUTCOMES = ("buyer", "revenue")
+_COVARIATES = ("before_orders", "before_revenue")
+
+
+def make_people(engine: Engine, built: BuiltList, net_of_returns: bool) -> None:
+    """Make the table ``measured_people`` of one list.
+
+    Columns: customer_id, arm, score, stratum (tenth of the list's score, 10 highest, ties shared; 0 without a score),
+    buyer (1 with an order in the window), orders, revenue, before_orders, before_revenue (window of equal length
+    before the send; money in minor units), and 0 or 1 for each of `EVENTS` in the window under the campaign's name.
+
+    Raises
+    ------
+    DataError
+        Without orders.
+    """
+    if not engine.exists("orders"):
+        raise DataError("measuring needs the orders table", "run `segml data` first")
+    engine.register(_MEMBERS, [built.folder / "list.parquet", built.folder / "holdout.parquet"])
+    scored = "score" in engine.columns(_MEMBERS)
+    engine.run(_money_sql(built.window, net_of_returns and engine.exists("returns")), _MONEY)
+    engine.run(_people_sql(built, has_log(engine), scored), PEOPLE)
+    engine.drop(_MONEY)
+    engine.drop(_MEMBERS)
+
+
+def has_log(engine: Engine) -> bool:
+    """Tell whether there is a contact log that names campaigns."""
+    return engine.exists("email_events") and "campaign_id" in engine.columns("email_events")
+
+
+def _money_sql(window: Window, net_of_returns: bool) -> str:
+    start, end = window.start.seconds, window.end.seconds
+    before = start - (end - start)
+    rows = (
+        "select customer_id, ordered_at as moment, amount_minor as amount, 1 as orders from orders"
+        f" where {_in('ordered_at', before, end)}"
+    )
+    if net_of_returns:
+        rows += (
+            " union all select customer_id, returned_at as moment, -amount_minor as amount, 0 as orders from returns"
+            f" where {_in('returned_at', before, end)}"
+        )
+    columns = [
+        f"cast(sum(case when moment {sign} {start} then {what} else 0 end) as bigint) as {prefix}{name}"
+        for sign, prefix in ((">=", ""), ("<", "before_"))
+        for what, name in (("orders", "orders"), ("amount", "revenue"))
+    ]
+    return f"select customer_id, {', '.join(columns)} from ({rows}) money group by customer_id"
+
+
+def _in(column: str, start: int, end: int) -> str:
+    return f"{column} >= {start} and {column} < {end}"
+
+
+def _people_sql(built: BuiltList, log: bool, scored: bool) -> str:
+    score = "cast(score as double)" if scored else "cast(null as double)"
+    members = f"select customer_id, arm, {score} as score from {_MEMBERS}"
+    ranked = (
+        "select customer_id, arm, score, case when score is null then 0 else cast(floor("
+        f"cast({STRATA} * (rank() over (order by score nulls last) - 1) as double) / count(score) over ()) as int) + 1"
+        f" end as stratum from ({members}) members"
+    )
+    money = [f"coalesce(m.{name}, 0) as {name}" for name in ("orders", "revenue", *_COVARIATES)]
+    events = [f"{f'coalesce(e.{event}, 0)' if log else '0'} as {event}" for event in EVENTS]
+    join = f" left join ({_events_sql(built)}) e on e.customer_id = p.customer_id" if log else ""
+    return (
+        "select p.customer_id as customer_id, p.arm as arm, p.score as score, p.stratum as stratum,"
+        f" case when coalesce(m.orders, 0) > 0 then 1 else 0 end as buyer, {', '.join([*money, *events])}"
+        f" from ({ranked}) p left join {_MONEY} m on m.customer_id = p.customer_id{join}"
+    )
+
+
+def _events_sql(built: BuiltList) -> str:
+    flags = [f"max(case when event = '{event}' then 1 else 0 end) as {event}" for event in EVENTS]
+    return f"select customer_id, {', '.join(flags)} from email_events where {log_condition(built)} group by customer_id"
+
+
+def log_condition(built: BuiltList, table: str = "email_events") -> str:
+    """Return the SQL condition for events of a list: its campaign, its window."""
+    window = _in(f"{table}.occurred_at", built.window.start.seconds, built.window.end.seconds)
+    return f"{table}.campaign_id = '{built.campaign}' and {window}"
+
+
+def arm_columns() -> str:
+    """Return the SQL columns of an arm's totals: people, buyers, revenue, squares (of revenue)."""
+    revenue = _EXACT.format("revenue")
+    return (
+        "count(*) as people, cast(sum(buyer) as bigint) as buyers, cast(sum(revenue) as bigint) as revenue,"
+        f" cast(sum({revenue} * {revenue}) as double) as squares"
+    )
+
+
+def moments_sql() -> str:
+    """Return the query for sums and sums of products of outcomes and covariates by stratum and arm."""
+    names = (*_OUTCOMES, *_COVARIATES)
+    sums = [f"cast(sum({name}) as double) as {name}" for name in names]
+    for place, first in enumerate(names):
+        for second in names[place:]:
+            product = f"{_EXACT.format(first)} * {_EXACT.format(second)}"
+            sums.append(f"cast(sum({product}) as double) as {first}_x_{second}")
+    return (
+        f"select stratum, arm, count(*) as people, {', '.join(sums)} from {PEOPLE}"
+        " group by stratum, arm order by stratum, arm"
+    )
