@@ -17,14 +17,17 @@ pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore::FutureWarni
 
 
 def _write_all(engine: Engine, folder: Path) -> None:
-    for name, frame in world().items():
+    tables = world()
+    tables["scores"]["clv_365d"] = tables["scores"]["clv_historic"] * 0.7
+    for name, frame in tables.items():
         engine.register(name, frame)
+    cost = {"contact": 1.5, "assumed_response": 0.2}
     limited = campaign(max_size=20, cool_down_days=30, max_attempts=1)
     for later in (0, 1):
         build_lists(
             engine,
-            [limited, campaign("rest", priority=200)],
-            list_settings(),
+            [limited, campaign("costly", priority=150, cost=cost), campaign("rest", priority=200)],
+            list_settings(budget=20.0),
             AS_OF.plus_days(later),
             "run",
             folder / "lists",

@@ -180,6 +180,11 @@ def lists_screen(result: ListsResult) -> RenderableType:
     parts: list[RenderableType] = [_title(result.config, f"lists as of {result.as_of}"), table]
     parts += [_line(f"{c.campaign.name}: {c.power.text}") for c in result.report.campaigns if c.power]
     parts += [
+        _line(f"{c.campaign.name}: {c.money.text(result.config.currency)}")
+        for c in result.report.campaigns
+        if c.money
+    ]
+    parts += [
         _line(
             f"{c.campaign.name} since {c.changes.previous}: {c.changes.added:,} added, {c.changes.removed:,} removed,"
             f" {c.changes.kept:,} as before"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from segml.campaigns.costs import CampaignCost
 from segml.campaigns.export.settings import ListExport
 from segml.campaigns.triggers import Trigger
 from segml.config import Settings, read_settings_file
@@ -102,6 +103,12 @@ class Campaign(Settings):
     min_days_since_last_order: int = Field(default=0, ge=0)
     cool_down_days: int = Field(default=0, ge=0, description="days between two contacts of this campaign")
     max_attempts: int | None = Field(default=None, ge=1, description="contacts of this campaign in all")
+    cost: CampaignCost | None = Field(
+        default=None, description="of a contact, for budgets and expected margins"
+    )
+    budget: float | None = Field(
+        default=None, gt=0, description="of one run of this campaign, in the base's currency"
+    )
     exports: tuple[ListExport, ...] = Field(
         default=(), description="files for sending tools and advertising platforms, made of the list"
     )
@@ -139,6 +146,14 @@ class Campaign(Settings):
                 "a discount goes to people who depend on discounts: the audience needs a condition on one of "
                 + ", ".join(_DISCOUNT_EVIDENCE)
             )
+        return self
+
+    @model_validator(mode="after")
+    def _money_fits(self) -> Campaign:
+        if self.budget is not None and self.cost is None:
+            raise ValueError("a budget needs the `cost` of a contact")
+        if self.cost is not None and self.is_seed:
+            raise ValueError("an audience for advertising contacts nobody: it has no cost of a contact")
         return self
 
     @model_validator(mode="after")
@@ -181,7 +196,12 @@ class Campaign(Settings):
     @property
     def definition_hash(self) -> str:
         """Sixteen hexadecimal digits that change when the definition does."""
-        unsaid = {"exports"} if self.trigger else {"exports", "trigger"}  # older definitions keep their hash
+        added = (
+            "trigger",
+            "cost",
+            "budget",
+        )  # unsaid they are left out, so that older definitions keep their hash
+        unsaid = {"exports", *(name for name in added if getattr(self, name) is None)}
         return content_sha256(self.model_dump(mode="json", exclude=unsaid))[:16]
 
 

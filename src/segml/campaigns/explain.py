@@ -13,8 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from segml.campaigns.audience import condition_bounds, either_sql, subject_sql, unavailable_reason
+from segml.campaigns.audience import condition_bounds, either_sql, subject_sql
 from segml.campaigns.catalogue import GLOBAL_EXPERIMENT, Campaign, Condition, in_order
+from segml.campaigns.costs import MICRO, basis
 from segml.campaigns.holdout import TREATED
 from segml.campaigns.judging import (
     LIST_TABLES,
@@ -24,6 +25,7 @@ from segml.campaigns.judging import (
     counts_attempts,
     kept_table,
     measures_sql,
+    missing_for,
     people_joined_sql,
     prepare_run,
     rules_sql,
@@ -198,8 +200,7 @@ def _place_on_file(engine: Engine, partition: Path, person: str) -> _OnFile:
 def _explain(
     run: ListRun, campaign: Campaign, claimed: Sequence[str], where: _OnFile, person: str
 ) -> CampaignExplained:
-    tags = run.tag_columns if run.engine.exists("list_tags") else ()
-    missing = unavailable_reason(campaign, run.available, tags)
+    missing = missing_for(run, campaign)
     if missing:
         return CampaignExplained(campaign, "unavailable", missing, ("unavailable",))
     rules = rules_sql(run, campaign)
@@ -223,7 +224,7 @@ def _explain(
     against = tuple(
         name for name in REASONS if name in rules and pd.notna(row[f"rule_{name}"]) and row[f"rule_{name}"]
     )
-    outcome, text, against = _outcome(campaign, where, against)
+    outcome, text, against = _outcome(campaign, where, against, row)
     share = float((where.manifest or {}).get("holdout_share", 0))
     return CampaignExplained(
         campaign,
@@ -231,14 +232,14 @@ def _explain(
         text,
         against,
         _conditions(run, campaign, row),
-        _numbers(row, where),
+        _numbers(campaign, run.available, row, where),
         arm(run.settings.holdout_salt, campaign.name, person),
         round(share * 10_000),
     )
 
 
 def _outcome(
-    campaign: Campaign, where: _OnFile, against: tuple[str, ...]
+    campaign: Campaign, where: _OnFile, against: tuple[str, ...], row: pd.Series
 ) -> tuple[str, str, tuple[str, ...]]:
     """Return outcome, sentence and reasons: what the files say first, then what the rules say today."""
     if where.manifest is None:
@@ -256,10 +257,25 @@ def _outcome(
         return "excluded", f"not on the list: {against[0]}{stale}", against
     if where.manifest["status"] == "refused":
         return "refused", f"the list was refused: {where.manifest['reason']}{stale}", ("list_refused",)
+    if not stale and _was_cut(campaign, where, row):
+        return "excluded", "qualifies, but the money went to people who bring more for it", ("over_budget",)
     if campaign.max_size is not None and not stale:
         text = f"qualifies, but the {campaign.max_size:,} places went to people who rank before"
         return "excluded", text, ("over_capacity",)
     return "excluded", f"qualifies by today's data, and is not on the list built before{stale}", ("rebuilt",)
+
+
+def _was_cut(campaign: Campaign, where: _OnFile, row: pd.Series) -> bool:
+    """Tell whether somebody who qualifies, and is not on the list, was left out for money or for lack of a place.
+
+    Money decides among those who have a place; whoever has no place scores worse than anybody whom money left out.
+    """
+    excluded = (where.manifest or {}).get("rows", {}).get("excluded", {})
+    edge = ((where.manifest or {}).get("money") or {}).get("score_at_capacity")
+    if not excluded.get("over_budget") or edge is None or pd.isna(row["score"]):
+        return bool(excluded.get("over_budget")) and not excluded.get("over_capacity")
+    better = row["score"] >= edge if campaign.rank_by.direction == "highest" else row["score"] <= edge
+    return not excluded.get("over_capacity") or bool(better)
 
 
 def _conditions(run: ListRun, campaign: Campaign, row: pd.Series) -> tuple[ConditionSeen, ...]:
@@ -290,8 +306,16 @@ def criterion_text(condition: Condition, run: ListRun) -> str:
     return f"{words} {bounds.replace(' and ', ', ') if condition.operator in ('in', 'not_in') else bounds}"
 
 
-def _numbers(row: pd.Series, where: _OnFile) -> dict[str, float]:
+def _numbers(
+    campaign: Campaign, available: Mapping[str, Sequence[str]], row: pd.Series, where: _OnFile
+) -> dict[str, float]:
     found = {"score": row["score"], "expected_conversion": row["conversion"] / MILLION}
+    money = (where.manifest or {}).get("money") or {}
+    if campaign.cost:
+        name = "expected_margin_" + (basis(campaign.cost, campaign.name, available) or "unknown")
+        found |= {name: row["margin"] / MICRO, "cost_of_a_contact": campaign.cost.per_contact}
+        found |= {"margin_per_cost": row["margin"] / campaign.cost.micro}
+        found |= {"margin_per_cost_of_the_last_listed": money.get("lowest_worth")}
     if "attempts" in row.index:
         found |= {"earlier_contacts": row["attempts"] if pd.notna(row["attempts"]) else 0}
     if where.last_score is not None:

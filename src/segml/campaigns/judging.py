@@ -9,10 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segml.campaigns.audience import Limits, audience_sql, learn_limits, tags_side_by_side_sql
+from segml.campaigns.audience import (
+    Limits,
+    audience_sql,
+    learn_limits,
+    tags_side_by_side_sql,
+    unavailable_reason,
+)
+from segml.campaigns.budget import is_budgeted
 from segml.campaigns.catalogue import Campaign
+from segml.campaigns.costs import margin_missing, margin_sql
 from segml.campaigns.holdout import global_holdout_sql
 from segml.campaigns.list_files import list_history
+from segml.campaigns.placing import CUT, FUNDED
 from segml.campaigns.policy import attempts_sql, base_sql, cases_sql, contacts_sql, first_case_sql, people_sql
 from segml.campaigns.triggers import answer_events
 from segml.config import ListSettings
@@ -36,6 +45,9 @@ TEMPORARY = (
     "list_history",
     "list_files",
     "list_days",
+    "list_divided",
+    FUNDED,
+    CUT,
 )
 
 
@@ -121,19 +133,38 @@ def _tag_columns(engine: Engine, campaigns: Sequence[Campaign]) -> dict[str, str
     return {tag: f"t_{place}" for place, tag in enumerate(tags)}
 
 
-def judged_sql(run: ListRun, campaign: Campaign, claimed: Sequence[str]) -> str:
-    """Return the query for one row a person: the first reason against this campaign (null: none), score, conversion."""
-    reason = first_case_sql(rules_sql(run, campaign))
+def missing_for(run: ListRun, campaign: Campaign) -> str:
+    """Say what this campaign needs and the base has not; empty when it can be built."""
+    tags = run.tag_columns if run.engine.exists("list_tags") else ()
+    why = unavailable_reason(campaign, run.available, tags)
+    if not why and campaign.cost and is_budgeted(campaign, run.settings):
+        why = margin_missing(campaign.cost, campaign.name, run.available)
+    return why
+
+
+def judged_sql(run: ListRun, campaign: Campaign, claimed: Sequence[str], place: int) -> str:
+    """Return the query for one row a person: the first reason against this campaign (null: none), and its measures.
+
+    Once the run's budget is divided, whoever was cut from a campaign before this `place` is out of those with a cost.
+    """
+    rules, joined = rules_sql(run, campaign), people_joined_sql(run, campaign, claimed)
+    if campaign.cost and run.engine.exists(CUT):
+        rules["over_budget"] = "cut.customer_id is not null"
+        before = f"select distinct customer_id from {CUT} where place < {place}"
+        joined += f" left join ({before}) cut on cut.customer_id = people.customer_id"
     return (
-        f"select people.customer_id as customer_id, {reason} as reason, people.globally_held_out as globally_held_out,"
-        f" {measures_sql(run, campaign)} from {people_joined_sql(run, campaign, claimed)}"
+        f"select people.customer_id as customer_id, {first_case_sql(rules)} as reason,"
+        f" people.globally_held_out as globally_held_out, {measures_sql(run, campaign)} from {joined}"
     )
 
 
 def measures_sql(run: ListRun, campaign: Campaign) -> str:
-    """Return the columns `score` (what the list is sorted by) and `conversion` (expected, in millionths)."""
+    """Return `score` (what the list is sorted by), `conversion` and `margin` (expected, in millionths)."""
     conversion = _conversion_sql(run.available, campaign)
-    return f"cast({campaign.rank_by.column} as double) as score, {conversion} as conversion"
+    margin = margin_sql(campaign.cost, campaign.name, run.available)
+    return (
+        f"cast({campaign.rank_by.column} as double) as score, {conversion} as conversion, {margin} as margin"
+    )
 
 
 def rules_sql(run: ListRun, campaign: Campaign) -> dict[str, str]:
@@ -141,7 +172,11 @@ def rules_sql(run: ListRun, campaign: Campaign) -> dict[str, str]:
     has_recency = "recency_days" in run.available.get("features", ())
     audience = audience_sql(campaign, run.limits, run.tag_columns)
     counted = counts_attempts(run, campaign)
-    return cases_sql(campaign, run.settings, run.as_of, audience, has_recency, counted)
+    rules = cases_sql(campaign, run.settings, run.as_of, audience, has_recency, counted)
+    if campaign.cost and is_budgeted(campaign, run.settings):
+        margin = margin_sql(campaign.cost, campaign.name, run.available)
+        rules["no_expected_margin"] = f"coalesce({margin}, 0) <= {campaign.cost.micro}"
+    return rules
 
 
 def counts_attempts(run: ListRun, campaign: Campaign) -> bool:

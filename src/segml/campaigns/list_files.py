@@ -159,8 +159,17 @@ def _manifest(
             "excluded": result.excluded,
         },
         "changes": dataclasses.asdict(result.changes) if result.changes else None,
+        "money": _money(result, settings),
         "expected_conversion": power.base_rate if power else None,
         "smallest_lift": power.smallest_lift if power and math.isfinite(power.smallest_lift) else None,
         "power": power.text if power else "",
         "files": files,
     }
+
+
+def _money(result: CampaignResult, settings: ListSettings) -> dict[str, object] | None:
+    """Costs and expected margins in the base's currency, with what they rest on in the words of the screen."""
+    if result.money is None:
+        return None
+    told = {"text": result.money.text(), "budget_of_the_run": settings.budget}
+    return dataclasses.asdict(result.money) | told

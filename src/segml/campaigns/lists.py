@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from segml.campaigns.audience import literal, unavailable_reason
+from segml.campaigns.audience import literal
+from segml.campaigns.budget import budget_remarks, campaign_money, divide_budget
 from segml.campaigns.catalogue import Campaign, find_mistakes, in_order
 from segml.campaigns.changes import find_changes, previous_list
 from segml.campaigns.export.settings import ADVERTISING_MINIMUM
-from segml.campaigns.holdout import GLOBALLY_HELD_OUT, HELD_OUT, TREATED, held_out_sql
+from segml.campaigns.holdout import GLOBALLY_HELD_OUT, HELD_OUT, TREATED
 from segml.campaigns.judging import (
     LIST_TABLES,
     MILLION,
@@ -26,9 +27,11 @@ from segml.campaigns.judging import (
     ListRun,
     judged_sql,
     kept_table,
+    missing_for,
     prepare_run,
 )
 from segml.campaigns.list_files import write_list
+from segml.campaigns.placing import placed_sql
 from segml.campaigns.policy import REASONS
 from segml.campaigns.results import CampaignResult, ListsReport
 from segml.config import ListSettings
@@ -95,10 +98,12 @@ def build_lists(
     doubts = find_mistakes(ordered, available, values) if tag_values is None else []
     try:
         run, warnings = prepare_run(engine, ordered, settings, as_of, run_id, folder, available)
+        warnings += budget_remarks(ordered, settings)
+        divide_budget(engine, ordered, settings, lambda *asked: _candidates(run, *asked))
         results: list[CampaignResult] = []
         claimed: list[str] = []
         for place, campaign in enumerate(ordered):
-            result = _build(run, campaign, claimed, kept_table(place))
+            result = _build(run, campaign, claimed, place)
             results.append(result)
             if result.status == "built" and not campaign.is_seed:
                 claimed.append(kept_table(place))
@@ -146,18 +151,43 @@ def _with_found_tags(engine: Engine, values: dict[str, list[str]]) -> dict[str, 
     return values
 
 
-def _build(run: ListRun, campaign: Campaign, claimed: Sequence[str], kept: str) -> CampaignResult:
-    why = unavailable_reason(
-        campaign, run.available, run.tag_columns if run.engine.exists("list_tags") else ()
-    )
+def _candidates(run: ListRun, place: int, campaign: Campaign, claimed: Sequence[str]) -> str:
+    """Make the table of people whom a campaign would take were there money for all; return its name, "" for none."""
+    if missing_for(run, campaign):
+        return ""
+    run.engine.run(judged_sql(run, campaign, claimed, place), "list_judged")
+    run.engine.run(placed_sql(campaign, run.settings, _held_share(run, campaign), None), "list_placed")
+    listed = run.engine.value(f"select count(*) from list_placed where reason is null and arm = '{TREATED}'")
+    if int(listed or 0) < _minimum(run, campaign):
+        return ""
+    kept = kept_table(place)
+    run.engine.run("select customer_id, arm, margin from list_placed where reason is null", kept)
+    return kept
+
+
+def _held_share(run: ListRun, campaign: Campaign) -> float:
+    if campaign.is_seed:
+        return 0.0
+    return run.settings.campaign_holdout if campaign.holdout is None else campaign.holdout
+
+
+def _minimum(run: ListRun, campaign: Campaign) -> int:
+    """People below which a list is refused; an event is one person's, so triggered lists are small by nature."""
+    if campaign.trigger:
+        return 1
+    return max(run.settings.minimum_list, ADVERTISING_MINIMUM if campaign.is_seed else 0)
+
+
+def _build(run: ListRun, campaign: Campaign, claimed: Sequence[str], place: int) -> CampaignResult:
+    why = missing_for(run, campaign)
     if why:
         result = CampaignResult(campaign, "unavailable", why, run.base, excluded={"unavailable": run.base})
         write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder)
         return result
-    share = run.settings.campaign_holdout if campaign.holdout is None else campaign.holdout
-    share = 0.0 if campaign.is_seed else share
-    run.engine.run(judged_sql(run, campaign, claimed), "list_judged")
-    run.engine.run(_placed_sql(campaign, run.settings, share), "list_placed")
+    share = _held_share(run, campaign)
+    run.engine.run(judged_sql(run, campaign, claimed, place), "list_judged")
+    funded = place if campaign.cost and run.settings.budget is not None else None
+    run.engine.run(placed_sql(campaign, run.settings, share, funded), "list_placed")
     counts = run.engine.fetch(
         "select reason, arm, count(*) as people from list_placed group by reason, arm order by reason, arm"
     )
@@ -167,33 +197,11 @@ def _build(run: ListRun, campaign: Campaign, claimed: Sequence[str], kept: str) 
         changes = find_changes(run.engine, before, refused=result.status != "built")
         result = dataclasses.replace(result, changes=changes)
     if result.status == "built":
-        run.engine.run("select customer_id from list_placed where reason is null", kept)
+        run.engine.run("select customer_id from list_placed where reason is null", kept_table(place))
+        cut = result.excluded.get("over_budget", 0)
+        result = dataclasses.replace(result, money=campaign_money(run.engine, campaign, run.available, cut))
     write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder)
     return result
-
-
-def _placed_sql(campaign: Campaign, settings: ListSettings, share: float) -> str:
-    """Give those who qualify their arm and, on a list of limited size, their place; hash nobody else."""
-    held = held_out_sql(settings.holdout_salt, campaign.name, share)
-    arms = (
-        f"select customer_id, case when globally_held_out then '{GLOBALLY_HELD_OUT}' when {held} then '{HELD_OUT}'"
-        f" else '{TREATED}' end as arm, score, conversion from list_judged where reason is null"
-    )
-    reason = "cast(null as string)"
-    if campaign.max_size is not None:
-        treated = f"case when arm = '{TREATED}' then 1 else 0 end"
-        order = "desc" if campaign.rank_by.direction == "highest" else "asc"
-        above = (
-            f"sum({treated}) over (order by score {order} nulls last, customer_id"
-            f" rows between unbounded preceding and current row) - {treated}"
-        )
-        arms = f"select customer_id, arm, score, conversion, {above} as above from ({arms}) armed"
-        reason = f"case when above >= {campaign.max_size} then 'over_capacity' else null end"
-    return (
-        f"select customer_id, {reason} as reason, arm, score, conversion from ({arms}) placed"
-        " union all select customer_id, reason, cast(null as string) as arm, score, conversion"
-        " from list_judged where reason is not null"
-    )
 
 
 def _result(run: ListRun, campaign: Campaign, share: float, counts: pd.DataFrame) -> CampaignResult:
@@ -202,8 +210,7 @@ def _result(run: ListRun, campaign: Campaign, share: float, counts: pd.DataFrame
     by_reason = counts.dropna(subset=["reason"]).groupby("reason")["people"].sum()
     excluded = {reason: int(by_reason[reason]) for reason in REASONS if reason in by_reason.index}
     refused = ""
-    minimum = max(run.settings.minimum_list, ADVERTISING_MINIMUM if campaign.is_seed else 0)
-    minimum = 1 if campaign.trigger else minimum  # an event is one person's: such lists are small by nature
+    minimum = _minimum(run, campaign)
     if listed < minimum:
         refused = f"{listed} people would be listed; lists under {minimum} are refused"
         excluded["list_refused"] = listed + held + globally

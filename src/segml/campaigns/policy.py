@@ -26,7 +26,9 @@ REASONS = (
     "cool_down",
     "contact_cap",
     "on_another_list",
+    "no_expected_margin",
     "over_capacity",
+    "over_budget",
     "list_refused",
 )
 Columns = Mapping[str, Collection[str]]

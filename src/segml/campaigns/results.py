@@ -7,6 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
+from segml.campaigns.budget import CampaignMoney
 from segml.campaigns.catalogue import Campaign
 from segml.campaigns.changes import ListChanges
 from segml.evaluation.power import PowerStatement
@@ -29,6 +30,7 @@ class CampaignResult:
     excluded: dict[str, int] = field(default_factory=dict)  # reason -> people, in the order of policy.REASONS
     holdout_share: float = 0.0
     power: PowerStatement | None = None
+    money: CampaignMoney | None = None  # None without a cost, or without a list
     changes: ListChanges | None = None  # against the campaign's list before; None for a first list
 
     def exclusion_rows(self) -> list[dict[str, str | int]]:
@@ -68,6 +70,9 @@ class ListsReport:
                     "base": result.base,
                     "added": result.changes.added if result.changes else result.listed,
                     "removed": result.changes.removed if result.changes else 0,
+                    "cost": result.money.cost if result.money else float("nan"),
+                    "expected_margin": result.money.margin if result.money else float("nan"),
+                    "expected_margin_basis": result.money.basis if result.money else "",
                     "base_rate": result.power.base_rate if result.power else float("nan"),
                     "smallest_lift": result.power.smallest_lift if result.power else float("nan"),
                     "note": result.reason or (result.power.text if result.power else ""),

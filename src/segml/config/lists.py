@@ -48,4 +48,9 @@ class ListSettings(Settings):
     minimum_list: int = Field(default=20, ge=1)
     minimum_cell: int = Field(default=10, ge=1, description="smaller groups are suppressed in reports")
     quiet_days: int = Field(default=7, ge=0, description="after a complaint or a return")
+    budget: float | None = Field(
+        default=None,
+        gt=0,
+        description="of one run over all campaigns with a `cost`, in the base's currency",
+    )
     formats: tuple[Literal["csv", "parquet"], ...] = ("csv", "parquet")
