@@ -18,6 +18,10 @@ pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore::FutureWarni
 
 def _write_all(engine: Engine, folder: Path) -> None:
     tables = world()
+    tables["scores"]["segment_behavioural_id"] = tables["customers"]["country"]
+    events = tables["email_events"]
+    clicks = events.assign(event="click", occurred_at=events["occurred_at"] + 7 * 3600)
+    tables["email_events"] = pd.concat([events, clicks], ignore_index=True)
     tables["scores"]["clv_365d"] = tables["scores"]["clv_historic"] * 0.7
     for name, frame in tables.items():
         engine.register(name, frame)
@@ -27,7 +31,7 @@ def _write_all(engine: Engine, folder: Path) -> None:
         build_lists(
             engine,
             [limited, campaign("costly", priority=150, cost=cost), campaign("rest", priority=200)],
-            list_settings(budget=20.0),
+            list_settings(budget=20.0, send_time={"minimum_clicks": 2}),
             AS_OF.plus_days(later),
             "run",
             folder / "lists",
@@ -45,7 +49,9 @@ def test_both_engines_write_the_same_lists_and_tags(tmp_path: Path) -> None:
     files = sorted(
         file.relative_to(tmp_path / "one") for file in (tmp_path / "one").rglob("*.*") if file.is_file()
     )
-    assert len(files) >= 22
+    assert len(files) >= 30
+    costly = pd.read_parquet(tmp_path / "one" / "lists" / "costly" / "as_of=2018-01-02" / "list.parquet")
+    assert costly["send_hour"].notna().all()
     for file in files:
         one, two = tmp_path / "one" / file, tmp_path / "two" / file
         if file.suffix == ".csv":

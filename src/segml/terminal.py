@@ -192,6 +192,7 @@ def lists_screen(result: ListsResult) -> RenderableType:
         for c in result.report.campaigns
         if c.changes
     ]
+    parts.append(_line(result.report.send_times.text))
     parts += [Text(f"  note: {warning}", "yellow") for warning in result.report.warnings]
     return Group(*parts)
 

@@ -23,6 +23,7 @@ from segml.campaigns.holdout import global_holdout_sql
 from segml.campaigns.list_files import list_history
 from segml.campaigns.placing import CUT, FUNDED
 from segml.campaigns.policy import attempts_sql, base_sql, cases_sql, contacts_sql, first_case_sql, people_sql
+from segml.campaigns.send_time import NOT_LOOKED_FOR, PEOPLE, SEGMENTS, SendTimes
 from segml.campaigns.triggers import answer_events
 from segml.config import ListSettings
 from segml.engine import Engine
@@ -48,6 +49,8 @@ TEMPORARY = (
     "list_divided",
     FUNDED,
     CUT,
+    PEOPLE,
+    SEGMENTS,
 )
 
 
@@ -66,6 +69,7 @@ class ListRun:
     contacts: str
     base: int
     global_holdout: bool
+    send_times: SendTimes = NOT_LOOKED_FOR
 
 
 def kept_table(place: int) -> str:

@@ -20,6 +20,9 @@ from segml.campaigns.changes import changes_sql
 from segml.campaigns.export.generic import write_csv
 from segml.campaigns.holdout import TREATED
 from segml.campaigns.results import EXCLUSION_COLUMNS, CampaignResult
+from segml.campaigns.send_time import PEOPLE as SEND_PEOPLE
+from segml.campaigns.send_time import SEGMENT, SendTimes, send_time_sql
+from segml.campaigns.send_time import SEGMENTS as SEND_SEGMENTS
 from segml.campaigns.triggers import EVENTS
 from segml.config import ListSettings
 from segml.engine import Engine
@@ -28,7 +31,16 @@ from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
 LIST_COLUMNS = (
     *("customer_id", "campaign", "action", "offer_class", "score", "reason_1", "reason_2", "reason_3"),
-    *("channel", "send_hour", "arm", "measure_from", "measure_until", "definition_hash", "run_id"),
+    *(
+        "channel",
+        "send_hour",
+        "send_weekday",
+        "arm",
+        "measure_from",
+        "measure_until",
+        "definition_hash",
+        "run_id",
+    ),
 )
 _FREE_TEXT = ("reason_1", "reason_2", "reason_3")
 _AS_OF = "as_of="
@@ -40,7 +52,13 @@ def list_folder(folder: Path, campaign: str, as_of: Cutoff) -> Path:
 
 
 def write_list(
-    engine: Engine, result: CampaignResult, settings: ListSettings, as_of: Cutoff, run_id: str, folder: Path
+    engine: Engine,
+    result: CampaignResult,
+    settings: ListSettings,
+    as_of: Cutoff,
+    run_id: str,
+    folder: Path,
+    send_times: SendTimes,
 ) -> None:
     """Write one campaign's partition from ``list_placed``, replacing what was there as a whole."""
     campaign = result.campaign
@@ -59,7 +77,10 @@ def write_list(
         exclusions = pd.DataFrame(result.exclusion_rows(), columns=list(EXCLUSION_COLUMNS))
         exclusions.to_csv(temporary / "exclusions.csv", index=False, lineterminator="\n")
         files = {file.name: file_sha256(file) for file in sorted(temporary.iterdir())}
-        write_manifest(temporary, _manifest(result, settings, as_of, run_id, files))
+        manifest = _manifest(result, settings, as_of, run_id, files)
+        if campaign.channel == "email":
+            manifest["send_times"] = {"text": send_times.text, **dataclasses.asdict(send_times)}
+        write_manifest(temporary, manifest)
 
 
 def list_history(engine: Engine, folder: Path, as_of: Cutoff) -> bool:
@@ -106,13 +127,18 @@ def _rows_sql(engine: Engine, campaign: Campaign, as_of: Cutoff, run_id: str, tr
         f"cast({f'scores.reason_{place}' if f'reason_{place}' in scores else 'null'} as string) as reason_{place}"
         for place in (1, 2, 3)
     ]
-    hour = f"cast({'scores.send_hour' if 'send_hour' in scores else 'null'} as int) as send_hour"
     join = " left join scores on scores.customer_id = placed.customer_id" if scores else ""
+    when = "cast(null as int) as send_hour, cast(null as int) as send_weekday"
+    if campaign.channel == "email" and engine.exists(SEND_SEGMENTS):
+        when = ", ".join(send_time_sql("own", "segments", unit) for unit in ("hour", "weekday"))
+        segment = f"cast(scores.{SEGMENT} as string)" if SEGMENT in scores else "''"
+        join += f" left join {SEND_PEOPLE} own on own.customer_id = placed.customer_id"
+        join += f" left join {SEND_SEGMENTS} segments on segments.segment = {segment}"
     order = "desc" if campaign.rank_by.direction == "highest" else "asc"
     return (
         f"select placed.customer_id as customer_id, {literal(campaign.name)} as campaign,"
         f" {literal(campaign.action)} as action, {literal(campaign.offer_class)} as offer_class,"
-        f" placed.score as score, {', '.join(reasons)}, {literal(campaign.channel)} as channel, {hour},"
+        f" placed.score as score, {', '.join(reasons)}, {literal(campaign.channel)} as channel, {when},"
         f" placed.arm as arm, {literal(as_of.label)} as measure_from,"
         f" {literal(as_of.plus_days(campaign.window_days).label)} as measure_until,"
         f" {literal(campaign.definition_hash)} as definition_hash, {literal(run_id)} as run_id"

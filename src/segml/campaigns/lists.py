@@ -34,6 +34,7 @@ from segml.campaigns.list_files import write_list
 from segml.campaigns.placing import placed_sql
 from segml.campaigns.policy import REASONS
 from segml.campaigns.results import CampaignResult, ListsReport
+from segml.campaigns.send_time import find_send_times
 from segml.config import ListSettings
 from segml.engine import Engine
 from segml.errors import ConfigurationError, DataError, SegmlError
@@ -100,6 +101,8 @@ def build_lists(
         run, warnings = prepare_run(engine, ordered, settings, as_of, run_id, folder, available)
         warnings += budget_remarks(ordered, settings)
         divide_budget(engine, ordered, settings, lambda *asked: _candidates(run, *asked))
+        times = find_send_times(engine, available, settings, as_of)
+        run = dataclasses.replace(run, send_times=times)
         results: list[CampaignResult] = []
         claimed: list[str] = []
         for place, campaign in enumerate(ordered):
@@ -110,7 +113,9 @@ def build_lists(
     finally:
         for table in [*TEMPORARY, *(kept_table(place) for place in range(len(ordered)))]:
             engine.drop(table)
-    return ListsReport(as_of, run_id, tuple(results), (*doubts, *warnings), run.global_holdout, run.base)
+    return ListsReport(
+        as_of, run_id, tuple(results), (*doubts, *warnings), run.global_holdout, run.base, times
+    )
 
 
 def _known_values(
@@ -182,7 +187,7 @@ def _build(run: ListRun, campaign: Campaign, claimed: Sequence[str], place: int)
     why = missing_for(run, campaign)
     if why:
         result = CampaignResult(campaign, "unavailable", why, run.base, excluded={"unavailable": run.base})
-        write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder)
+        write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder, run.send_times)
         return result
     share = _held_share(run, campaign)
     run.engine.run(judged_sql(run, campaign, claimed, place), "list_judged")
@@ -200,7 +205,7 @@ def _build(run: ListRun, campaign: Campaign, claimed: Sequence[str], place: int)
         run.engine.run("select customer_id from list_placed where reason is null", kept_table(place))
         cut = result.excluded.get("over_budget", 0)
         result = dataclasses.replace(result, money=campaign_money(run.engine, campaign, run.available, cut))
-    write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder)
+    write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder, run.send_times)
     return result
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from segml.campaigns.budget import CampaignMoney
 from segml.campaigns.catalogue import Campaign
 from segml.campaigns.changes import ListChanges
+from segml.campaigns.send_time import NOT_LOOKED_FOR, SendTimes
 from segml.evaluation.power import PowerStatement
 from segml.time_windows import Cutoff
 
@@ -53,6 +54,7 @@ class ListsReport:
     warnings: tuple[str, ...]
     global_holdout: bool
     base: int
+    send_times: SendTimes = NOT_LOOKED_FOR
 
     def frame(self) -> pd.DataFrame:
         """Return one row a campaign: status, people, holdout, and what the holdout can show."""

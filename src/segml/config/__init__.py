@@ -5,7 +5,7 @@ to the project folder: the parent of the `configs` folder the file lies in, or t
 """
 
 from segml.config.base import Config, load_config
-from segml.config.lists import ConsentSettings, ContactCap, ListSettings
+from segml.config.lists import ConsentSettings, ContactCap, ListSettings, SendTimeSettings
 from segml.config.models import (
     BandSettings,
     CutoffSettings,
@@ -43,6 +43,7 @@ __all__ = [
     "OfferSettings",
     "ScoringSettings",
     "SegmentSettings",
+    "SendTimeSettings",
     "Settings",
     "TableSource",
     "checked_zone",

@@ -33,6 +33,25 @@ class ContactCap(Settings):
     days: int = Field(ge=1)
 
 
+class SendTimeSettings(Settings):
+    """When to send: learnt from opens and clicks by e-mail."""
+
+    window_days: int = Field(default=365, ge=7, description="of reactions that are counted")
+    minimum_clicks: int = Field(
+        default=10, ge=1, description="of a person, before the hour may be the person's own"
+    )
+    hours: tuple[int, int] = Field(default=(7, 21), description="first and last hour at which mail is sent")
+    count_opens: bool | None = Field(
+        default=None, description="by default only where the log tells machine opens apart"
+    )
+
+    @model_validator(mode="after")
+    def _hours_of_a_day(self) -> SendTimeSettings:
+        if not 0 <= self.hours[0] <= self.hours[1] <= 23:
+            raise ValueError("hours are two from 0 to 23, the first not after the last")
+        return self
+
+
 class ListSettings(Settings):
     """Rules over all campaigns."""
 
@@ -48,6 +67,7 @@ class ListSettings(Settings):
     minimum_list: int = Field(default=20, ge=1)
     minimum_cell: int = Field(default=10, ge=1, description="smaller groups are suppressed in reports")
     quiet_days: int = Field(default=7, ge=0, description="after a complaint or a return")
+    send_time: SendTimeSettings = SendTimeSettings()
     budget: float | None = Field(
         default=None,
         gt=0,

@@ -467,7 +467,9 @@ def _list_rows(config: FlatConfig, chosen: pd.DataFrame, name: str, held: Any, r
             "score": chosen[name].to_numpy(),
             **{f"reason_{place}": chosen[f"reason_{place}"].to_numpy() for place in (1, 2, 3)},
             "channel": settings.channel,
-            "send_hour": pd.array([pd.NA] * len(chosen), dtype="Int32"),
+            **{
+                f"send_{unit}": pd.array([pd.NA] * len(chosen), dtype="Int32") for unit in ("hour", "weekday")
+            },
             "arm": np.where(held, HELD_OUT, TREATED),
             "measure_from": day.label,
             "measure_until": day.plus_days(settings.window_days).label,

@@ -46,7 +46,7 @@ SCORE_COLUMNS: tuple[str, ...] = (
         for part in ("", "_feature", "_value", "_direction", "_strength")
     ),
     *("next_order_days", "next_order_days_low", "next_order_days_high", "second_purchase_probability"),
-    *("rfm_r", "rfm_f", "rfm_m", "rfm_name", "send_hour", "segment_declared_source"),
+    *("rfm_r", "rfm_f", "rfm_m", "rfm_name", "segment_declared_source"),
 )
 _PATTERNS = {
     "features": re.compile(
