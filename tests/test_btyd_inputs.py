@@ -19,7 +19,7 @@ from segml.models.btyd import (
     ShiftedBetaGeometric,
     customer_lifetime_value,
 )
-from segml.models.btyd.inputs import group_rows
+from segml.models.btyd.inputs import group_rows, number_rows
 
 ORDER_MODELS = [BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD]
 GOOD = pd.DataFrame(
@@ -190,4 +190,6 @@ def test_grouping_counts_every_row_once_and_finds_it_again(
     found = np.stack([groups.column(i) for i in range(3)], axis=1)
     assert groups.total == len(rows) * (0.5 if weighted else 1.0)
     np.testing.assert_array_equal(found, np.unique(np.array(rows, dtype=float), axis=0))
-    np.testing.assert_array_equal(found[groups.row_of(columns)], np.array(rows, dtype=float))
+    numbered, number = number_rows(columns)
+    again = np.stack([numbered.column(i) for i in range(3)], axis=1)
+    np.testing.assert_array_equal(again[number], np.array(rows, dtype=float))

@@ -17,7 +17,7 @@ Journal of Research in Marketing 24 (2007) 201-209.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -26,13 +26,22 @@ from scipy.special import expit
 
 from segml.errors import NotEnoughDataError
 from segml.models.btyd.base import BTYDModel, as_column, check_horizon
-from segml.models.btyd.inputs import Groups, group_rows, read_histories, read_weight
+from segml.models.btyd.beta_geo_likelihood import beta_geo_log_likelihood
+from segml.models.btyd.inputs import (
+    HISTORY_COLUMNS,
+    Groups,
+    group_rows,
+    number_rows,
+    read_histories,
+    read_weight,
+)
 from segml.models.btyd.newton import Evaluation
-from segml.models.btyd.special import log_rising, mean_orders_while_alive, softplus
+from segml.models.btyd.special import mean_orders_while_alive
 
 Array = NDArray[np.float64]
 
-_BLOCK = 1 << 15  # rows at once: the temporaries stay in the processor's cache
+_BLOCK = 1 << 13  # rows at once: the temporaries stay in the processor's cache, and BLAS in one thread
+_WARM_ROWS = 20_000  # distinct repeat histories on which the search begins
 
 NO_MAXIMUM = "the likelihood has no maximum there, the data look as if nobody ever left."
 
@@ -97,7 +106,7 @@ class BetaGeoNBD(BTYDModel):
             np.array([r, r / rate, a, b])
             for r, a, b in [(0.3, 0.8, 2.5), (1.0, 0.5, 4.0), (0.3, 0.1, 1.0), (2.0, 0.05, 3.0)]
         ]
-        self._estimate(groups, starts, age)
+        self._estimate(groups, starts, age, groups.thinned(_WARM_ROWS))
         return self
 
     def _objective(self, groups: Groups) -> Callable[[Array], Evaluation]:
@@ -142,14 +151,22 @@ class BetaGeoNBD(BTYDModel):
 
     def expected_purchases(self, frame: pd.DataFrame, t: float) -> pd.Series:
         """Return the expected number of orders in the next `t`, one value a row, in the frame's order."""
-        columns, t = read_histories(frame), check_horizon(t)
+        return self.weighted_purchases(frame, np.array([check_horizon(t)]), np.ones(1))
+
+    def weighted_purchases(self, frame: pd.DataFrame, horizons: Array, weights: Array) -> pd.Series:
+        """Return sum of weights[k] times the expected orders in the next horizons[k]; P(alive) is found once."""
+        columns = read_histories(frame)
         r, alpha, a, b = self._values()
-        orders, age = columns["repeat_orders"], columns["age"]
-        distinct = group_rows([orders, age])
-        x, stretch = distinct.column(0), t / (alpha + distinct.column(1))
-        table = mean_orders_while_alive(a, b + x + self._first_chance, r + x, stretch)
-        expected = self._alive(columns) * table[distinct.row_of([orders, age])]
-        return as_column(expected, frame, "expected_purchases")
+        distinct, number = number_rows([columns["repeat_orders"], columns["age"]])
+        x, age = distinct.column(0), distinct.column(1)
+        times = len(horizons)
+        many = np.tile(x, times)
+        stretch = (horizons[:, None] / (alpha + age)).ravel()
+        while_alive = mean_orders_while_alive(a, b + many + self._first_chance, r + many, stretch)
+        table = np.zeros(len(x))
+        for weight, part in zip(weights, while_alive.reshape(times, len(x)), strict=True):
+            table += weight * part
+        return as_column(self._alive(columns) * table[number], frame, "expected_purchases")
 
     def expected_new_customer_purchases(self, t: float) -> float:
         """Return the expected number of repeat orders within `t` of a customer's first."""
@@ -161,11 +178,15 @@ class BetaGeoNBD(BTYDModel):
 
     def _alive(self, columns: Mapping[str, Array]) -> Array:
         r, alpha, a, b = self._values()
-        orders, recency, age = columns.values()
-        chances = orders + self._first_chance
-        with np.errstate(divide="ignore"):
-            odds_gone = np.log(a) - np.log(np.where(chances > 0, b + chances - 1, np.inf))
-        return expit(-(odds_gone + (r + orders) * np.log1p((age - recency) / (alpha + recency))))
+        alive = np.empty(len(columns["age"]))
+        for start in range(0, len(alive), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            orders, recency, age = (columns[name][rows] for name in HISTORY_COLUMNS)
+            chances = orders + self._first_chance
+            leave = np.log(a) - np.log(b + np.maximum(chances, 1.0) - 1)
+            odds_gone = leave + (r + orders) * np.log1p((age - recency) / (alpha + recency))
+            alive[rows] = np.where(chances > 0, expit(-odds_gone), 1.0)
+        return alive
 
 
 class ModifiedBetaGeoNBD(BetaGeoNBD):
@@ -192,115 +213,3 @@ def refuse_one_timers(groups: Groups, model: str) -> None:
             f"{model} learns from repeat orders, and none of the {groups.total:,.0f} customers has any",
             "give a longer history, or use a base rate until customers have come back",
         )
-
-
-class _Sums(NamedTuple):
-    """What the likelihood needs of the rows: once, not a pass."""
-
-    total: float
-    orders: Array  # customers at each order count 0..highest
-    at_age: Array  # customers at each distinct age
-    orders_at_age: Array  # their repeat orders
-
-
-def beta_geo_log_likelihood(groups: Groups, first_chance: int) -> Callable[[Array], Evaluation]:
-    """Return the function (r, alpha, a, b) -> log-likelihood, gradient, Hessian.
-
-    Parameters
-    ----------
-    groups : Groups
-        Distinct (repeat_orders, recency, age).
-    first_chance : int
-        0 for the BG/NBD, 1 for the modified model.
-
-    Notes
-    -----
-    The bracket of the likelihood is (alpha + T)^-(r+x) (1 + e^D) with D the log odds of being gone. All but
-    log(1 + e^D) is additive in x and in T, so it is summed over tables of distinct values; only rows with a chance to
-    leave enter the loop.
-    """
-    values, age = groups.tables[0].astype(np.int64), groups.tables[2]
-    orders_of_row = groups.column(0)
-    orders = np.zeros(values[-1] + 1)
-    orders[values] = groups.marginal(0)
-    sums = _Sums(groups.total, orders, groups.marginal(2), groups.marginal(2, orders_of_row))
-    gone = np.flatnonzero(orders_of_row + first_chance > 0)
-    blocks = [
-        (
-            groups.codes[0][rows],
-            groups.codes[1][rows],
-            groups.codes[2][rows],
-            orders_of_row[rows],
-            groups.count[rows],
-        )
-        for rows in np.split(gone, range(_BLOCK, len(gone), _BLOCK))
-    ]
-
-    def evaluate(params: Array) -> Evaluation:
-        r, alpha, a, b = params.tolist()
-        value, gradient, hessian = _always(params, sums, age, first_chance)
-        log_t, log_age = np.log(alpha + groups.tables[1]), np.log(alpha + age)
-        inverse_t, inverse_age = 1 / (alpha + groups.tables[1]), 1 / (alpha + age)
-        chances = np.maximum(groups.tables[0] + first_chance, 1.0)
-        log_leave, per_leave = np.log(a) - np.log(b + chances - 1), 1 / (b + chances - 1)
-        for x_code, t_code, age_code, x, count in blocks:
-            spell = log_age[age_code] - log_t[t_code]
-            speed = inverse_age[age_code] - inverse_t[t_code]
-            per = per_leave[x_code]
-            log_odds = log_leave[x_code] + (r + x) * spell
-            value += float(np.sum(count * softplus(log_odds)))
-            p = expit(log_odds)
-            slope = np.stack([spell, (r + x) * speed, np.full(len(x), 1 / a), -per])
-            p_count = count * p
-            gradient += np.sum(slope * p_count, axis=1)
-            hessian += np.einsum("ki,li->kl", slope * (p_count * (1 - p)), slope)
-            bend = inverse_t[t_code] ** 2 - inverse_age[age_code] ** 2
-            hessian[0, 1] += (cross := float(np.sum(p_count * speed)))
-            hessian[1, 0] += cross
-            hessian[1, 1] += float(np.sum(p_count * (r + x) * bend))
-            hessian[2, 2] -= float(np.sum(p_count)) / a**2
-            hessian[3, 3] += float(np.sum(p_count * per**2))
-        return value, gradient, hessian
-
-    return evaluate
-
-
-def _always(params: Array, sums: _Sums, age: Array, first_chance: int) -> Evaluation:
-    """Return the part of log-likelihood, gradient and Hessian that is a sum over distinct counts and ages."""
-    r, alpha, a, b = params.tolist()
-    highest = len(sums.orders) - 1
-    rate = log_rising(r, highest)
-    stay, any_ = log_rising(b, highest + 1), log_rising(a + b, highest + 1)
-    chances = np.arange(highest + 1) + first_chance
-    n, weight = sums.total, sums.orders
-    exponent = r * sums.at_age + sums.orders_at_age  # sum of r + x at each age
-    log_age, inverse = np.log(alpha + age), 1 / (alpha + age)
-
-    def total(table: Array) -> float:
-        return float(np.sum(weight * table[chances]))
-
-    value = float(
-        np.sum(weight * rate.value)
-        + n * r * np.log(alpha)
-        + total(stay.value - any_.value)
-        - np.sum(exponent * log_age)
-    )
-    gradient = np.array(
-        [
-            np.sum(weight * rate.first) + n * np.log(alpha) - np.sum(sums.at_age * log_age),
-            n * r / alpha - np.sum(exponent * inverse),
-            total(-any_.first),
-            total(stay.first - any_.first),
-        ]
-    )
-    cross = n / alpha - float(np.sum(sums.at_age * inverse))
-    both = total(-any_.second)
-    hessian = np.array(
-        [
-            [float(np.sum(weight * rate.second)), cross, 0.0, 0.0],
-            [cross, float(-n * r / alpha**2 + np.sum(exponent * inverse**2)), 0.0, 0.0],
-            [0.0, 0.0, both, both],
-            [0.0, 0.0, both, both + total(stay.second)],
-        ]
-    )
-    return value, gradient, hessian

@@ -28,6 +28,7 @@ from segml.models.btyd.inputs import (
     finite_rules,
     group_rows,
     history_rules,
+    number_rows,
     read_columns,
     read_weight,
     refuse,
@@ -216,13 +217,13 @@ class BetaGeometricBetaBinomial(BTYDModel):
         return float(alpha / (alpha + beta) * np.sum(np.cumprod((delta + steps) / (gamma + delta + steps))))
 
     def _alive(self, columns: Mapping[str, Array]) -> Array:
-        groups = group_rows(list(columns.values()))
+        groups, number = number_rows(list(columns.values()))
         params = np.array(self._values())
         x, t_x, n = (groups.column(i).astype(np.int64) for i in range(3))
         _, _, gamma, delta = params.tolist()
         log_terms, _ = _log_terms(params, x, t_x, n)
         here = np.exp(log_terms[:, -1] - np.logaddexp.reduce(log_terms, axis=1))
-        return (here * (delta + n) / (gamma + delta + n))[groups.row_of(list(columns.values()))]
+        return (here * (delta + n) / (gamma + delta + n))[number]
 
 
 def _whole_horizon(t: float) -> int:

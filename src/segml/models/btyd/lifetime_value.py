@@ -6,10 +6,13 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from segml.errors import ConfigurationError
-from segml.models.btyd.base import as_column, check_horizon
+from segml.models.btyd.base import check_horizon
 from segml.models.btyd.gamma_gamma import GammaGamma
+
+FloatArray = NDArray[np.float64]
 
 UNITS_PER_YEAR = {"days": 365.25, "weeks": 365.25 / 7, "months": 12.0, "years": 1.0}
 
@@ -21,8 +24,8 @@ class OrderModel(Protocol):
 
     time_unit: str
 
-    def expected_purchases(self, frame: pd.DataFrame, t: float) -> pd.Series:
-        """Return expected orders in the next t."""
+    def weighted_purchases(self, frame: pd.DataFrame, horizons: FloatArray, weights: FloatArray) -> pd.Series:
+        """Return the weighted sum of the expected orders in the next t, over many t."""
         ...
 
 
@@ -59,14 +62,14 @@ def discounted_expected_purchases(
             f"give the model a time_unit of {', '.join(UNITS_PER_YEAR)}",
         )
     d = float(np.log1p(discount_rate_per_year)) / UNITS_PER_YEAR[model.time_unit]
-    total = model.expected_purchases(frame, horizon).to_numpy() * np.exp(-d * horizon)
-    if d != 0 and horizon > 0:
-        x, weight = np.polynomial.legendre.leggauss(_NODES)
-        for at, share in zip(horizon * (x + 1) / 2, horizon * weight / 2, strict=True):
-            total = (
-                total + d * share * np.exp(-d * at) * model.expected_purchases(frame, float(at)).to_numpy()
-            )
-    return as_column(total, frame, "discounted_expected_purchases")
+    x, weight = np.polynomial.legendre.leggauss(_NODES)
+    inside = horizon * (x + 1) / 2
+    horizons = np.append(inside, horizon)
+    weights = np.append(d * horizon * weight / 2, 1.0) * np.exp(-d * horizons)
+    used = weights != 0  # without a discount, the horizon alone
+    return model.weighted_purchases(frame, horizons[used], weights[used]).rename(
+        "discounted_expected_purchases"
+    )
 
 
 def customer_lifetime_value(

@@ -23,7 +23,14 @@ from scipy.special import expit, exprel
 
 from segml.models.btyd.base import BTYDModel, as_column, check_horizon
 from segml.models.btyd.beta_geo import NO_MAXIMUM, refuse_one_timers
-from segml.models.btyd.inputs import Groups, group_rows, read_histories, read_weight
+from segml.models.btyd.inputs import (
+    Groups,
+    distinct_values,
+    group_rows,
+    number_rows,
+    read_histories,
+    read_weight,
+)
 from segml.models.btyd.newton import Evaluation
 from segml.models.btyd.special import log_power_integral, log_rising
 
@@ -90,7 +97,7 @@ class ParetoNBD(BTYDModel):
             np.array([r, r / rate, s, beta * age])
             for r, s, beta in [(0.5, 0.5, 0.5), (1.0, 0.5, 0.3), (0.5, 0.2, 1.0), (2.0, 1.0, 5.0)]
         ]
-        self._estimate(groups, starts, age, thinned(groups))
+        self._estimate(groups, starts, age, groups.thinned(_WARM_ROWS))
         return self
 
     def _objective(self, groups: Groups) -> Callable[[Array], Evaluation]:
@@ -106,12 +113,18 @@ class ParetoNBD(BTYDModel):
 
     def expected_purchases(self, frame: pd.DataFrame, t: float) -> pd.Series:
         """Return the expected number of orders in the next `t`, one value a row, in the frame's order."""
-        columns, t = read_histories(frame), check_horizon(t)
+        return self.weighted_purchases(frame, np.array([check_horizon(t)]), np.ones(1))
+
+    def weighted_purchases(self, frame: pd.DataFrame, horizons: Array, weights: Array) -> pd.Series:
+        """Return sum of weights[k] times the expected orders in the next horizons[k]; P(alive) is found once."""
+        columns = read_histories(frame)
         r, alpha, _, _ = self._values()
-        age = columns["age"]
-        expected = (
-            self._alive(columns) * (r + columns["repeat_orders"]) / (alpha + age) * self._time_alive(age, t)
-        )
+        ages = distinct_values(columns["age"])
+        time = np.zeros(len(ages.table))
+        for t, weight in zip(horizons.tolist(), weights.tolist(), strict=True):
+            time += weight * self._time_alive(ages.table, t)
+        rate = (r + columns["repeat_orders"]) / (alpha + columns["age"])
+        expected = self._alive(columns) * rate * time[ages.codes(slice(None))]
         return as_column(expected, frame, "expected_purchases")
 
     def probability_active(self, frame: pd.DataFrame, t: float) -> pd.Series:
@@ -141,14 +154,14 @@ class ParetoNBD(BTYDModel):
 
     def _alive(self, columns: Mapping[str, Array]) -> Array:
         r, alpha, s, beta = self._values()
-        groups = group_rows(list(columns.values()))
+        groups, number = number_rows(list(columns.values()))
         orders, recency, age = (groups.column(i) for i in range(3))
         odds = np.empty(len(orders))
         for rows in blocks_of(len(orders)):
             x, low, high = r + orders[rows], recency[rows], age[rows]
             dead = np.log(s) + log_power_integral(alpha, x, beta, s + 1.0, low, high).log_value
             odds[rows] = -x * np.log(alpha + high) - s * np.log(beta + high) - dead
-        return expit(odds)[groups.row_of(list(columns.values()))]
+        return expit(odds)[number]
 
 
 def blocks_of(rows: int) -> list[slice]:
@@ -158,22 +171,10 @@ def blocks_of(rows: int) -> list[slice]:
 
 def on_distinct(orders: Array, age: Array, function: Callable[[Array, Array], Array]) -> Array:
     """Evaluate a function of (repeat orders, age) once for each distinct pair, in blocks, and return it by row."""
-    groups = group_rows([orders, age])
+    groups, number = number_rows([orders, age])
     x, at = groups.column(0), groups.column(1)
     table = np.concatenate([function(x[rows], at[rows]) for rows in blocks_of(len(x))])
-    return table[groups.row_of([orders, age])]
-
-
-def thinned(groups: Groups) -> tuple[Groups, ...]:
-    """Return a smaller base to begin the search on: every k-th repeat history, all one-timers; or nothing."""
-    repeat = np.flatnonzero(groups.column(0) > 0)
-    every = len(repeat) // _WARM_ROWS
-    if every < 4:
-        return ()
-    some = repeat[::every]
-    once = np.flatnonzero(groups.column(0) == 0)
-    factor = np.concatenate((np.ones(len(once)), np.full(len(some), len(repeat) / len(some))))
-    return (groups.take(np.concatenate((once, some)), factor),)
+    return table[number]
 
 
 def pareto_log_likelihood(groups: Groups) -> Callable[[Array], Evaluation]:

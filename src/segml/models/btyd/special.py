@@ -17,12 +17,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from segml.models.btyd.inputs import Codes, number_rows
+
 Array = NDArray[np.float64]
 
 _TAIL = 38.0  # natural logarithm of 1 / double precision, and a little
 _NIL = 1e-19  # share of an integral below which a node is not worth its time
 _BAND = 2.0  # width of a band of horizons that share nodes, on the log scale
 _CELLS = 1 << 16  # rows x nodes held at once: what fits the processor's cache
+_POINTS = 16  # of a curve over one panel: with them the error is below that of the values themselves
+_CHEBYSHEV = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
 
 
 class Rising(NamedTuple):
@@ -69,6 +73,11 @@ def mean_orders_while_alive(a: float, b: Array, shape: Array, stretch: Array) ->
     over both is E[(1 - (1 + p u)^-shape) / p] with u = horizon / rate, which is what the differences of 2F1 in
     Fader, Hardie & Lee (2005, eq. 10) stand for.
 
+    In z = log(1 + u max(shape, 1)) the mean divided by u has no singularity nearer to the real axis than pi, and is
+    bounded in between to pi / 2 for any shape. So it is integrated at a few Chebyshev points of each unit of z and
+    interpolated: a hundred ages and nine horizons of customers with as many orders share one curve. The points do not
+    depend on the rows either.
+
     Parameters
     ----------
     a : float
@@ -85,6 +94,32 @@ def mean_orders_while_alive(a: float, b: Array, shape: Array, stretch: Array) ->
     >>> float(mean_orders_while_alive(1.0, one, one, one)[0].round(12))  # integral of 1 / (1 + p) over [0, 1]
     0.69314718056
     """
+    scale = np.maximum(shape, 1.0)
+    at = np.log1p(stretch * scale)
+    panel = np.floor(at)
+    curves, number = number_rows([b, shape, panel])
+    own_b, own_shape, own_panel = (curves.column(i)[:, None] for i in range(3))
+    points = np.expm1(own_panel + (_CHEBYSHEV + 1.0) / 2) / np.maximum(own_shape, 1.0)
+    all_b, all_shape = (np.broadcast_to(each, points.shape).ravel() for each in (own_b, own_shape))
+    value = _mean_at_points(a, all_b, all_shape, points.ravel()).reshape(points.shape) / points
+    return stretch * _interpolated(value, number, 2.0 * (at - panel) - 1.0)
+
+
+def _interpolated(value: Array, number: Codes, x: Array) -> Array:
+    """Return, for each row, the polynomial through its curve's values at the Chebyshev points, at x in [-1, 1].
+
+    The sums run over whole columns, one term at a time, so that no row's bits depend on how many there are.
+    """
+    order = np.arange(_POINTS)
+    cosine = np.cos(np.outer(order, np.pi * (order + 0.5) / _POINTS)) * 2 / _POINTS
+    later, latest = np.zeros(len(x)), np.zeros(len(x))
+    terms = [sum((value[:, j] * row[j] for j in range(1, _POINTS)), value[:, 0] * row[0]) for row in cosine]
+    for term in reversed(terms[1:]):
+        later, latest = term[number] + 2 * x * later - latest, later
+    return 0.5 * terms[0][number] + x * later - latest
+
+
+def _mean_at_points(a: float, b: Array, shape: Array, stretch: Array) -> Array:
     band = _bands(a, b, shape, stretch)
     order = np.lexsort((band, shape, b))
     changes = [np.diff(each[order]) != 0 for each in (b, shape, band)]
