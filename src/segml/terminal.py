@@ -88,6 +88,8 @@ def data_screen(result: DataResult) -> RenderableType:
     parts.append(
         _line(f"orders from {result.first_day} until {result.observed_until} (that day is not in it)")
     )
+    if result.report.identity:
+        parts.append(_line(str(result.report.identity)))
     absent = [name for name in result.report.unavailable if "." not in name]
     if absent:
         parts.append(_line(f"not in this base: {', '.join(absent)}"))

@@ -25,7 +25,7 @@ from segml.config.reading import (
     read_settings_file,
     validated,
 )
-from segml.config.tables import CleaningSettings, TableSource, checked_zone, day_text
+from segml.config.tables import CleaningSettings, IdentitySettings, TableSource, checked_zone, day_text
 
 __all__ = [
     "BandSettings",
@@ -38,6 +38,7 @@ __all__ = [
     "FloorSettings",
     "GateSettings",
     "HorizonSettings",
+    "IdentitySettings",
     "ListSettings",
     "ModelSettings",
     "OfferSettings",

@@ -18,7 +18,7 @@ from segml.config.models import (
     ScoringSettings,
 )
 from segml.config.reading import Settings, read_configuration, validated
-from segml.config.tables import CleaningSettings, TableSource, checked_zone, day_text
+from segml.config.tables import CleaningSettings, IdentitySettings, TableSource, checked_zone, day_text
 from segml.errors import ConfigurationError
 
 
@@ -55,6 +55,7 @@ class Config(Settings):
     data_folder: str = "data"
     models_folder: str = "mlruns"
     cleaning: CleaningSettings = CleaningSettings()
+    identity: IdentitySettings = IdentitySettings()
     cutoffs: CutoffSettings = CutoffSettings()
     horizons: HorizonSettings = HorizonSettings()
     features: FeatureSettings = FeatureSettings()

@@ -113,3 +113,24 @@ class CleaningSettings(Settings):
     )
 
     _is_a_day = field_validator("events_before", mode="before")(day_text)
+
+
+class IdentitySettings(Settings):
+    """Which contact data make records of `customers` one person. Nothing is merged until keys are named."""
+
+    keys: tuple[Literal["email", "phone", "card"], ...] = Field(
+        default=(), description="columns of `customers`; records that share a value are one person"
+    )
+    most_records: int = Field(
+        default=4, ge=2, description="a value that more records share is nobody's own, and joins nobody"
+    )
+    region: str = Field(
+        default="", pattern=r"^([A-Z]{2})?$", description="alpha-2 country of phones of people without one"
+    )
+
+    @field_validator("keys")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"a key is named twice: {', '.join(value)}")
+        return value

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -23,7 +24,8 @@ from segml.config import Config
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.explain import require_customer
 from segml.pipelines.narration import Narrator, Silent
-from segml.sources.erased import is_erased, remember_erased
+from segml.sources.erased import is_erased, remember_erased, unfinished_ids
+from segml.sources.identity import records_of
 from segml.tables.partition import MANIFEST, file_sha256, output_errors, read_manifest, write_manifest
 from segml.time_windows import Cutoff
 
@@ -56,7 +58,7 @@ class EraseResult:
 
 
 def erase(config: Config, customer: str, narrator: Narrator | None = None) -> EraseResult:
-    """Erase one customer of a base.
+    """Erase one person of a base: the id is that of any of their records, and all records go.
 
     Raises
     ------
@@ -64,16 +66,23 @@ def erase(config: Config, customer: str, narrator: Narrator | None = None) -> Er
         No such customer, and none of that id was erased before.
     """
     tell = narrator or Silent()
+    records = [customer]
     if not is_erased(config, customer):
         with open_base(config, tell) as base:
-            require_customer(base.engine, customer, config.base)
-        remember_erased(config, customer)
+            person, records = records_of(base.report.folder, customer)
+            require_customer(base.engine, person, config.base)
+    with unfinished_ids(config, records) as people:
+        remember_erased(config, people)
+        return _erase_everywhere(config, people, tell)
+
+
+def _erase_everywhere(config: Config, people: list[str], tell: Narrator) -> EraseResult:
+    """Read the tables without these ids, and take them out of every file."""
     changed: list[Path] = []
     with open_base(config, tell) as base, tell.step("erase") as say:
-        exported = [folder for folder in _exported_lists(config) if _is_on(folder, customer)]
-        places = [config.data_path(stage) for stage in _STAGES] + _runs(config)
-        for place in places:
-            changed += _erase_below(place, customer)
+        exported = [folder for folder in _exported_lists(config) if _is_on(folder, people)]
+        for place in [config.data_path(stage) for stage in _STAGES] + _runs(config):
+            changed += _erase_below(place, people)
         removed = _export_again(base, exported)
         say(f"out of {len(changed):,} files")
         rows = {
@@ -95,12 +104,12 @@ def _runs(config: Config) -> list[Path]:
     return [folder] if folder.is_dir() else []
 
 
-def _erase_below(folder: Path, customer: str) -> list[Path]:
+def _erase_below(folder: Path, people: list[str]) -> list[Path]:
     changed = []
     for file in _files(folder):
         rewrite = {".parquet": _without_in_parquet, ".csv": _without_in_csv}[file.suffix]
         with output_errors(file):
-            if rewrite(file, customer):
+            if rewrite(file, people):
                 changed.append(file)
                 _refresh_manifests(file, folder)
     return changed
@@ -111,35 +120,35 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from sorted(f for f in folder.rglob("*") if f.suffix in (".parquet", ".csv") and f.is_file())
 
 
-def _without_in_parquet(file: Path, customer: str) -> bool:
+def _without_in_parquet(file: Path, people: list[str]) -> bool:
     """Rewrite a Parquet file without one person's rows; tell whether there were any."""
     with pq.ParquetFile(file) as source:
         if _PERSON not in source.schema_arrow.names:
             return False
-        if not any(pc.any(_is(batch, customer)).as_py() for batch in source.iter_batches(columns=[_PERSON])):
+        if not any(pc.any(_is(batch, people)).as_py() for batch in source.iter_batches(columns=[_PERSON])):
             return False
         groups = source.metadata
         compression = groups.row_group(0).column(0).compression if groups.num_row_groups else "zstd"
         beside = _beside(file)
         with pq.ParquetWriter(beside, source.schema_arrow, compression=compression) as writer:
             for batch in source.iter_batches():
-                writer.write_batch(batch.filter(pc.invert(_is(batch, customer))))
+                writer.write_batch(batch.filter(pc.invert(_is(batch, people))))
     beside.replace(file)
     return True
 
 
-def _is(batch: Any, customer: str) -> Any:
-    return pc.fill_null(pc.equal(batch.column(_PERSON).cast("string"), customer), False)
+def _is(batch: Any, people: list[str]) -> Any:
+    return pc.fill_null(pc.is_in(batch.column(_PERSON).cast("string"), pa.array(people, pa.string())), False)
 
 
-def _without_in_csv(file: Path, customer: str) -> bool:
+def _without_in_csv(file: Path, people: list[str]) -> bool:
     with file.open(encoding="utf-8", newline="") as stream:
         rows = csv.reader(stream)
         header = next(rows, [])
         if _PERSON not in header:
             return False
         place = header.index(_PERSON)
-        if not any(len(row) > place and row[place] == customer for row in rows):
+        if not any(len(row) > place and row[place] in people for row in rows):
             return False
     beside = _beside(file)
     with (
@@ -147,7 +156,7 @@ def _without_in_csv(file: Path, customer: str) -> bool:
         beside.open("w", encoding="utf-8", newline="") as out,
     ):
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerows(row for row in csv.reader(stream) if len(row) <= place or row[place] != customer)
+        writer.writerows(row for row in csv.reader(stream) if len(row) <= place or row[place] not in people)
     beside.replace(file)
     return True
 
@@ -178,9 +187,9 @@ def _exported_lists(config: Config) -> list[Path]:
     return sorted(folders)
 
 
-def _is_on(folder: Path, customer: str) -> bool:
+def _is_on(folder: Path, people: list[str]) -> bool:
     with pq.ParquetFile(folder / "list.parquet") as source:
-        return any(pc.any(_is(batch, customer)).as_py() for batch in source.iter_batches(columns=[_PERSON]))
+        return any(pc.any(_is(batch, people)).as_py() for batch in source.iter_batches(columns=[_PERSON]))
 
 
 def _export_again(base: OpenBase, folders: list[Path]) -> list[Path]:

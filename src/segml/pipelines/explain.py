@@ -16,6 +16,7 @@ from segml.errors import DataError
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.lists import register_day
 from segml.pipelines.narration import Narrator, Silent
+from segml.sources.identity import records_of
 from segml.time_windows import Cutoff
 
 _KEYS = ("customer_id", "as_of", "cutoff")
@@ -58,6 +59,7 @@ def explain_in_base(base: OpenBase, customer: str) -> ExplainResult:
     """Explain the lists of a base that is open already."""
     config, engine = base.config, base.engine
     register_day(base)
+    customer, _ = records_of(base.report.folder, customer)
     require_customer(engine, customer, config.base)
     campaigns = load_campaigns(config.path(config.lists.folder))
     explained = explain_person(

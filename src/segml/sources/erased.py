@@ -7,17 +7,20 @@ leaves its rows out. Losing the key loses the memory, so that is an error and no
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
+import json
 import os
 import secrets
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from segml.config import Config
 from segml.errors import DataError
 from segml.tables.partition import output_errors
 
-_KEY, _PEOPLE = "key", "people"
+_KEY, _PEOPLE, _UNFINISHED = "key", "people", "unfinished"
 _BLOCK = 64  # of SHA-256, in bytes
 _OWNER_ONLY = 0o600
 
@@ -73,15 +76,33 @@ def erased_sql(config: Config, expression: str = "customer_id") -> str:
     return f"({expression} is not null and {erased_digest_sql(_key(config), expression)} in ({listed}))"
 
 
-def remember_erased(config: Config, customer: str) -> None:
-    """Add an id's digest to the memory, making the key when this is the first; twice is once."""
+def remember_erased(config: Config, customers: Iterable[str]) -> None:
+    """Add the digests of a person's ids to the memory, making the key when they are the first; twice is once."""
     folder = erased_folder(config)
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / _KEY).exists() and not erased_digests(config):
             _write(folder / _KEY, secrets.token_hex(32))
-        digests = {*erased_digests(config), erased_digest(_key(config), customer)}
+        key = _key(config)
+        digests = {*erased_digests(config), *(erased_digest(key, customer) for customer in customers)}
         _write(folder / _PEOPLE, "".join(f"{digest}\n" for digest in sorted(digests)))
+
+
+@contextlib.contextmanager
+def unfinished_ids(config: Config, customers: Iterable[str]) -> Iterator[list[str]]:
+    """Give the ids to erase, with those of an erasure that was interrupted; nothing is left when the block ends well.
+
+    Once a person's records are out of the tables nothing says any more which ids were theirs, so they are kept until
+    every file is done.
+    """
+    file = erased_folder(config) / _UNFINISHED
+    left = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    ids = sorted({*customers, *left})
+    with output_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write(file, json.dumps(ids))
+    yield ids
+    file.unlink()
 
 
 def _key(config: Config) -> bytes:
@@ -98,7 +119,7 @@ def _write(file: Path, text: str) -> None:
     beside = file.with_name(f".writing-{file.name}")
     beside.unlink(missing_ok=True)
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-    with os.fdopen(handle, "w", encoding="ascii") as stream:
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())

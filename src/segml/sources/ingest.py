@@ -1,16 +1,17 @@
 """Raw files -> validated tables: the one way in.
 
-Steps, in order: find and fingerprint the files; read each table with canonical names and types; clean it; derive what
-was not given (orders from lines, customers from orders); check everything; write all tables beside the old ones and
-rename. Violations are gathered over all tables and reported at once; on any of them nothing is written. Rows are
-sorted by keys of their own, so neither the order of the files nor that of their rows changes an output byte.
+Steps, in order: find and fingerprint the files; read each table with canonical names and types; clean it; make
+records of one person one, when asked to; derive what was not given (orders from lines, customers from orders); check
+everything; write all tables beside the old ones and rename. Violations are gathered over all tables and reported at
+once; on any of them nothing is written. Rows are sorted by keys of their own, so neither the order of the files nor
+that of their rows changes an output byte.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from segml.errors import ConfigurationError
 from segml.sources.derive import Derivation
 from segml.sources.erased import erased_digests
 from segml.sources.files import Layout, UnreadableError, find_files, fingerprints
+from segml.sources.identity import FILE as IDENTITY_FILE
+from segml.sources.identity import IdentityCount, merge_identities, write_identity
 from segml.sources.packages import fetch_package
 from segml.sources.read import Reading
 from segml.tables.catalog import TABLES
@@ -66,6 +69,8 @@ class IngestReport:
         Tables and columns (``table.column``) that are not there, each with the reason.
     first_event, last_event : int
         Times of the first and the last order, seconds on the base's wall clock.
+    identity : IdentityCount or None
+        How many records are how many people; None when records are not merged.
     """
 
     base: str
@@ -75,6 +80,7 @@ class IngestReport:
     unavailable: dict[str, str]
     first_event: int
     last_event: int
+    identity: IdentityCount | None = None
 
 
 def ingest(config: Config, engine: Engine, progress: Progress | None = None) -> IngestReport:
@@ -122,18 +128,26 @@ def ingest(config: Config, engine: Engine, progress: Progress | None = None) -> 
         connection.execute("set TimeZone = 'UTC'")
         reading = Reading(config, connection, say)
         reading.read(files)
+        people = merge_identities(reading, config.identity, folder)
         derivation = Derivation(config, connection, reading, say)
         derived = derivation.derive()
         refuse(violations + reading.violations + derived, config.base)
-        manifest = _write(folder, derivation, {"identity": identity, "inputs": inputs})
+        manifest = _write(folder, derivation, {"identity": identity, "inputs": inputs}, people)
     return _report(config, folder, manifest, skipped=False)
 
 
-def _write(folder: Path, derivation: Derivation, manifest: dict[str, Any]) -> dict[str, Any]:
+def _write(
+    folder: Path, derivation: Derivation, manifest: dict[str, Any], people: IdentityCount | None
+) -> dict[str, Any]:
     with writing(folder) as temporary:
         written = derivation.write(temporary)
+        files = list(written["tables"])
+        if people:
+            write_identity(derivation.connection, temporary)
+            files.append(IDENTITY_FILE.removesuffix(".parquet"))
+            written["people"] = asdict(people)
         manifest |= written | {
-            "outputs": {name: file_sha256(temporary / f"{name}.parquet") for name in written["tables"]}
+            "outputs": {name: file_sha256(temporary / f"{name}.parquet") for name in files}
         }
         write_manifest(temporary, manifest)
     return manifest
@@ -159,7 +173,10 @@ def _files(config: Config) -> tuple[dict[str, list[Path]], list[Violation]]:
 
 def _identity(config: Config, inputs: dict[str, Any]) -> dict[str, Any]:
     """What makes two ingestions the same: inputs, the settings that ingestion reads, and versions."""
-    settings = config.model_dump(mode="json", include={"base", "currency", "time_zone", "tables", "cleaning"})
+    read = {"base", "currency", "time_zone", "tables", "cleaning"} | (
+        {"identity"} if config.identity.keys else set()
+    )
+    settings = config.model_dump(mode="json", include=read)
     erased = erased_digests(config)
     return ({"erased_sha256": content_sha256(erased)} if erased else {}) | {
         "form": _FORM,
@@ -185,6 +202,7 @@ def _report(config: Config, folder: Path, manifest: dict[str, Any], skipped: boo
         unavailable=manifest["unavailable"],
         first_event=manifest["first_event"],
         last_event=manifest["last_event"],
+        identity=IdentityCount(**manifest["people"]) if "people" in manifest else None,
     )
 
 

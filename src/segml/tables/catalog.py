@@ -48,6 +48,7 @@ CUSTOMERS = Table(
         Column("last_name", "text", "last name", personal=True),
         Column("email", "text", "e-mail address", personal=True),
         Column("phone", "text", "phone number", personal=True),
+        Column("card", "text", "loyalty or payment card, or what stands for it", personal=True),
         Column("source", "text", "first touch: where the person came from"),
     ),
     key=("customer_id",),

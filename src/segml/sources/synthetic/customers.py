@@ -2,8 +2,8 @@
 
 `Traits` is the truth the other modules draw from. Planted here: the behavioural segment, purchase rate, hazard and
 spend of each customer; one personal interest; acquisition that follows the segment's own season; prospects who never
-order; and second accounts of the same person, which share an e-mail address in other letters or a phone
-number in another notation with the account before.
+order; and second accounts of the same person, which share an e-mail address in other letters, or a phone number in
+another notation and a card, with the account before.
 """
 
 from __future__ import annotations
@@ -191,6 +191,7 @@ def customer_table(rhythm: Rhythm, traits: Traits) -> pa.Table:
             "last_name": Coded(last, _LAST),
             "email": email,
             "phone": phone,
+            "card": _cards(traits, rhythm, email),
         },
     )
 
@@ -229,3 +230,15 @@ def _contacts(traits: Traits, first: Ints, last: Ints, rng: np.random.Generator)
     nothing = pa.scalar(None, pa.string())
     mail = pc.if_else(pa.array(no_email), nothing, pc.if_else(second, pc.utf8_title(mail), mail))
     return mail, pc.if_else(pa.array(no_phone), nothing, pc.if_else(second, spaced, phone))
+
+
+def _cards(traits: Traits, rhythm: Rhythm, email: pa.Array) -> pa.Array:
+    """Return cards: of members, and of both accounts of a person whom no e-mail address joins, in other groups."""
+    rng = generator(rhythm.shop.seed, traits.block, "cards")
+    second = traits.second_account
+    no_email = second & email.is_null().to_numpy(zero_copy_only=False)
+    shown = (traits.member & ~second & (rng.random(len(second)) < 0.5)) | no_email | np.roll(no_email, -1)
+    digits = pa.array(900_000_000_000 + traits.numbers[_person_rows(traits)]).cast(pa.string())
+    groups = [pc.utf8_slice_codeunits(digits, start, start + 4) for start in (0, 4, 8)]
+    card = pc.if_else(pa.array(second), pc.binary_join_element_wise(*groups, " "), digits)
+    return pc.if_else(pa.array(shown), card, pa.scalar(None, pa.string()))
