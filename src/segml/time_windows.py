@@ -91,6 +91,25 @@ class Window:
         return self.end.day - self.start.day
 
 
+def period_around(cutoff: Cutoff, months: int, starts: str) -> Window:
+    """Return the period of `months` months, one of which begins on `starts` (MM-DD), that a cutoff lies in.
+
+    Examples
+    --------
+    >>> period = period_around(Cutoff.parse("2017-02-28"), 6, "03-15")
+    >>> period.start.label, period.end.label
+    ('2016-09-15', '2017-03-15')
+    """
+    month, day = (int(part) for part in starts.split("-"))
+    date = cutoff.date
+    months_gone = date.year * 12 + date.month - month - (date.day < day)
+    first = months_gone - months_gone % months + month - 1
+    start, end = (
+        Cutoff.parse(dt.date(count // 12, count % 12 + 1, day)) for count in (first, first + months)
+    )
+    return Window(start, end)
+
+
 def cutoffs_back_from(last: Cutoff, every_days: int, first: Cutoff) -> list[Cutoff]:
     """Return the cutoffs from `last` back to `first`, one every `every_days`, oldest first.
 

@@ -6,6 +6,7 @@ to the project folder: the parent of the `configs` folder the file lies in, or t
 
 from segml.config.base import Config, load_config
 from segml.config.lists import ConsentSettings, ContactCap, ListSettings, SendTimeSettings
+from segml.config.loyalty import LoyaltySettings, TierSettings
 from segml.config.models import (
     BandSettings,
     CutoffSettings,
@@ -40,6 +41,7 @@ __all__ = [
     "HorizonSettings",
     "IdentitySettings",
     "ListSettings",
+    "LoyaltySettings",
     "ModelSettings",
     "OfferSettings",
     "ScoringSettings",
@@ -47,6 +49,7 @@ __all__ = [
     "SendTimeSettings",
     "Settings",
     "TableSource",
+    "TierSettings",
     "checked_zone",
     "day_text",
     "load_config",

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from segml.config.lists import ListSettings
+from segml.config.loyalty import LoyaltySettings
 from segml.config.models import (
     BandSettings,
     CutoffSettings,
@@ -63,6 +64,7 @@ class Config(Settings):
     scoring: ScoringSettings = ScoringSettings()
     bands: BandSettings = BandSettings()
     lists: ListSettings = ListSettings()
+    loyalty: LoyaltySettings = LoyaltySettings()
     root: Path = Field(default=Path("."), description="set by the loader: the project folder")
 
     _is_a_day = field_validator("as_of", mode="before")(day_text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from segml.config import Settings, read_settings_file
 from segml.errors import did_you_mean
 from segml.measurement.kpis import KPIS
 
+_TIER_KPI = re.compile(r"tier_[a-z][a-z0-9_]*_to_[a-z][a-z0-9_]*")  # tiers are each company's own
 DAYS_A_MONTH = 30.4375
 COLUMNS = (
     *("kpi", "baseline", "target", "deadline", "month", "value", "progress"),
@@ -32,7 +34,7 @@ class Goal(Settings):
     @classmethod
     def _is_known(cls, value: str) -> str:
         known = [kpi.name for kpi in KPIS]
-        if value not in known:
+        if value not in known and not _TIER_KPI.fullmatch(value):
             raise ValueError(f"unknown figure {value!r}{did_you_mean(value, known)}; one of {known}")
         return value
 

@@ -125,6 +125,38 @@ KPIS: tuple[Kpi, ...] = (
 )
 
 
+@dataclass(frozen=True)
+class TierMoves:
+    """How members move between the tiers of a loyalty programme.
+
+    Attributes
+    ----------
+    tiers : tuple of str
+        Lowest first.
+    moves_sql : callable
+        Two moments -> query for tier_before, tier_after, people.
+    """
+
+    tiers: tuple[str, ...]
+    moves_sql: Callable[[Cutoff, Cutoff], str]
+
+    @property
+    def kpis(self) -> dict[str, str]:
+        """Figure -> the tier that is left behind: ``tier_<lower>_to_<next>`` for each tier but the highest."""
+        return {tier_kpi(low, high): low for low, high in zip(self.tiers, self.tiers[1:], strict=False)}
+
+
+def tier_kpi(lower: str, higher: str) -> str:
+    """Return the name of the share of a tier's members who at the month's end hold the next one, or a higher one.
+
+    Examples
+    --------
+    >>> tier_kpi("basic", "silver")
+    'tier_basic_to_silver'
+    """
+    return f"tier_{lower}_to_{higher}"
+
+
 def month_ends(first_day: Cutoff, until: Cutoff, at_most: int = 24) -> list[Cutoff]:
     """Return the first days of months after `first_day` and not after `until`: the last `at_most`, oldest first.
 
@@ -140,7 +172,12 @@ def month_ends(first_day: Cutoff, until: Cutoff, at_most: int = 24) -> list[Cuto
 
 
 def kpi_frame(
-    engine: Engine, ends: list[Cutoff], first_day: Cutoff, window: int, minimum_cell: int = 10
+    engine: Engine,
+    ends: list[Cutoff],
+    first_day: Cutoff,
+    window: int,
+    minimum_cell: int = 10,
+    tiers: TierMoves | None = None,
 ) -> pd.DataFrame:
     """Return the pack as a time series.
 
@@ -156,6 +193,8 @@ def kpi_frame(
         Days; the churn horizon.
     minimum_cell : int
         Figures over fewer people (or orders) are suppressed.
+    tiers : TierMoves, optional
+        Of the loyalty programme; adds a figure a step, over the members who held the lower tier at the month's start.
 
     Returns
     -------
@@ -175,6 +214,7 @@ def kpi_frame(
         for end in ends:
             sums = _sums(engine, end, window)
             rows += [_row(kpi, end, sums, first_day, window, minimum_cell) for kpi in KPIS]
+            rows += _tier_rows(engine, tiers, end, first_day, minimum_cell) if tiers else []
         return pd.DataFrame(rows, columns=list(COLUMNS))
     finally:
         engine.drop("kpi_firsts")
@@ -195,6 +235,25 @@ def _row(
         "denominator": below if known else nan,
         "unit": kpi.unit,
     }
+
+
+def _tier_rows(
+    engine: Engine, tiers: TierMoves, end: Cutoff, first_day: Cutoff, minimum_cell: int
+) -> list[dict[str, object]]:
+    start = _month_start(end)
+    moves = engine.fetch(tiers.moves_sql(start, end))
+    rank = {name: place for place, name in enumerate(tiers.tiers)}
+    risen = moves["tier_after"].map(rank) > moves["tier_before"].map(rank)
+    rows = []
+    for name, lower in tiers.kpis.items():
+        held = moves["tier_before"] == lower
+        sums = {
+            "risen": float(moves.loc[held & risen, "people"].sum()),
+            "held": float(moves.loc[held, "people"].sum()),
+        }
+        kpi = Kpi(name, "", "risen", "held", "share", lambda window: 31)
+        rows.append(_row(kpi, end, sums, first_day, 0, minimum_cell))
+    return rows
 
 
 def _sums(engine: Engine, end: Cutoff, window: int) -> dict[str, float]:

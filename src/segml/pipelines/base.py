@@ -13,6 +13,7 @@ from segml.errors import ConfigurationError
 from segml.features.snapshot import register_tables
 from segml.pipelines.narration import Narrator
 from segml.sources.ingest import IngestReport, ingest
+from segml.tables.consent import objectors_sql
 from segml.tables.partition import content_sha256, read_manifest
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
@@ -58,6 +59,16 @@ class OpenBase:
     def known_until(self) -> Cutoff:
         """How far labels may look: the data's end or the day scored, whichever is first."""
         return min(self.observed_until, self.as_of)
+
+
+def willing_sql(base: OpenBase) -> str:
+    """Return the condition on `customer_key` that leaves out who objected to profiling by the day scored, or nothing.
+
+    For models that learn from the raw tables; snapshots leave these people out by themselves.
+    """
+    if not base.engine.exists("consents"):
+        return ""
+    return f"customer_key not in (select customer_key from ({objectors_sql(base.as_of)}) objectors)"
 
 
 @contextlib.contextmanager

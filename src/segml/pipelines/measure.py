@@ -17,6 +17,7 @@ from segml.measurement.mailed import mailed_campaigns
 from segml.measurement.measure import MeasuredLists, measure_lists
 from segml.measurement.programme import measure_programme
 from segml.pipelines.base import OpenBase, open_base
+from segml.pipelines.loyalty import tier_moves
 from segml.pipelines.narration import Narrator, Silent
 from segml.tables.partition import write_manifest, writing
 from segml.time_windows import Cutoff
@@ -73,7 +74,7 @@ def measure(config: Config, narrator: Narrator | None = None) -> MeasureResult:
             lists, mailed, programme = _measured(base)
         with tell.step("key figures"):
             ends = month_ends(base.first_day, until)
-            kpis = kpi_frame(engine, ends, base.first_day, config.horizons.churn, cell)
+            kpis = kpi_frame(engine, ends, base.first_day, config.horizons.churn, cell, tier_moves(base))
             goals = goal_progress(load_goals(config.path("configs", "goals", f"{config.base}.yaml")), kpis)
         result = MeasureResult(config, until, target / "lift.parquet", lists, mailed, programme, kpis, goals)
         with writing(target) as temporary:

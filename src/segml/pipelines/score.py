@@ -6,6 +6,7 @@ but the RFM thresholds, which are a statement about the base of the day.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from segml.features.plan import FeaturePlan, make_plan
 from segml.features.snapshot import write_snapshots
 from segml.models.segments.rfm import RfmScorer
 from segml.pipelines.base import OpenBase, open_base
+from segml.pipelines.beside import beside_champions, beside_rules
 from segml.pipelines.drift import TaskDrift, watch_champions
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.survey import survey_answers
@@ -99,6 +101,9 @@ def score_base(base: OpenBase, narrator: Narrator) -> ScoreResult:
         tell(drift_remark(drift))
     folder = config.data_path("scores", f"as_of={base.as_of.label}")
     job = scoring_job(base, plan, champions, RfmScorer().fit(_rfm_columns(snapshot / "features")))
+    beside = beside_champions(base, ModelStore(config.path(config.models_folder)))
+    job = dataclasses.replace(job, rules={**job.rules, **beside_rules(base, beside)})
+    champions |= beside
     with narrator.step("scores") as tell, writing(folder) as temporary:
         counts = score_snapshot(snapshot / "features", job, temporary / SCORES, tell)
         objected = count_objectors(base)
@@ -196,7 +201,11 @@ def tag(base: OpenBase, snapshot: Path, scores: Path, folder: Path) -> TagsRepor
     """Write the tag table of scored customers."""
     config, engine, horizon = base.config, base.engine, base.config.horizons
     catalogue = load_tags(
-        config.tag_files(), config.bands, horizon.clv, silent_days=config.models.active_within_days
+        config.tag_files(),
+        config.bands,
+        horizon.clv,
+        silent_days=config.models.active_within_days,
+        expiring_days=config.loyalty.expiring_days,
     )
     claims = measure_claims(engine, catalogue, config.data_path("features"), base.as_of, horizon.churn)
     engine.register("features", snapshot / "features")

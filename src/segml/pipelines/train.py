@@ -19,6 +19,7 @@ from segml.errors import NotEnoughDataError
 from segml.features.plan import FeaturePlan, make_plan
 from segml.features.snapshot import SnapshotRequest, write_snapshots
 from segml.pipelines.base import OpenBase, open_base
+from segml.pipelines.beside import train_beside
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.predictions import TrainingData, require_enough, train_returns, train_value
 from segml.pipelines.promotion import ModelOutcome, Trained, remembered, settle
@@ -44,7 +45,7 @@ class TrainingResult:
     Attributes
     ----------
     outcomes : tuple of ModelOutcome
-        One a task, in the order of `TASKS`.
+        One a task, in the order of `TASKS`; after them those of `segml.pipelines.beside`.
     unavailable_features : dict of str to str
         Feature group -> why this base does not have it.
     """
@@ -132,10 +133,11 @@ def train_base(base: OpenBase, narrator: Narrator) -> TrainingResult:
         ]
     if todo:
         outcomes |= _train_tasks(training, todo, narrator)
+    beside = train_beside(base, training.store, narrator)
     return TrainingResult(
         base.config,
         base.as_of,
-        tuple(outcomes[task] for task in TASKS if task in outcomes),
+        (*(outcomes[task] for task in TASKS if task in outcomes), *beside.values()),
         training.plan.unavailable,
     )
 

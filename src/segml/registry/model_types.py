@@ -23,6 +23,7 @@ _TYPES: dict[str, str] = {
     "LifetimeValue": "segml.models.value:LifetimeValue",
     "SegmentTask": "segml.models.segments.task:SegmentTask",
     "DeclaredTask": "segml.models.segments.declared_task:DeclaredTask",
+    "NextTier": "segml.models.next_tier:NextTier",
     "FlatTask": "segml.models.flat:FlatTask",
 }
 

@@ -14,6 +14,7 @@ TASKS = {
     "declared": "Declared segments",
     "mixture": "Mixture segments",
     "interest": "Interest segments",
+    "next_tier": "Next loyalty tier",
 }
 METRICS = {
     "auc": "AUC",

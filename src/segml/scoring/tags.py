@@ -150,6 +150,7 @@ def load_tags(
     bands: BandSettings | None = None,
     clv_days: int = 365,
     silent_days: int = 365,
+    expiring_days: int = 30,
     available: Mapping[str, Collection[str]] | None = None,
 ) -> TagCatalogue:
     """Read the shipped tags and the user's own.
@@ -164,6 +165,8 @@ def load_tags(
         The horizon in the name of the predicted value, ``clv_<days>d``.
     silent_days : int
         Buyers silent for longer are dormant even without a score (they are out of the scored range).
+    expiring_days : int
+        The window in the name of the points that lapse, ``points_expiring_<days>d``.
     available : mapping of str to columns, optional
         Columns of the registered tables; names beyond the documented ones are then known too.
 
@@ -183,7 +186,7 @@ def load_tags(
     definitions: list[TagDefinition] = []
     learnt: dict[str, TagParameter] = {}
     for file in (SHIPPED, *files):
-        parsed = _read(file, clv_days)
+        parsed = _read(file, {"clv_days": clv_days, "expiring_days": expiring_days})
         definitions += parsed.tags
         learnt.update(parsed.parameters)
     catalogue = TagCatalogue(tuple(definitions), learnt, given)
@@ -197,10 +200,12 @@ def load_tags(
     return catalogue
 
 
-def _read(file: Path, clv_days: int) -> _TagFile:
+def _read(file: Path, days: Mapping[str, int]) -> _TagFile:
     if not file.is_file():
         raise ConfigurationError(f"no tag file {file}", "correct the path")
-    text = file.read_text(encoding="utf-8").replace("{clv_days}", str(clv_days))
+    text = file.read_text(encoding="utf-8")
+    for name, number in days.items():
+        text = text.replace(f"{{{name}}}", str(number))
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:

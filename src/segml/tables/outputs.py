@@ -46,6 +46,8 @@ SCORE_COLUMNS: tuple[str, ...] = (
         for part in ("", "_feature", "_value", "_direction", "_strength")
     ),
     *("next_order_days", "next_order_days_low", "next_order_days_high", "second_purchase_probability"),
+    *("points_balance", "points_earned_365d", "points_expiring_30d", "points_earned_period"),
+    *("loyalty_tier", "next_tier", "points_to_next_tier", "next_tier_probability"),
     *("rfm_r", "rfm_f", "rfm_m", "rfm_name", "segment_declared_source"),
 )
 _PATTERNS = {
@@ -53,7 +55,7 @@ _PATTERNS = {
         r"affinity_[a-z0-9_]+|(orders|spend|categories|contacts|responses|returns)_\d+d"
         r"|(orders|spend)_trend_\d+d|response_rate_\d+d"
     ),
-    "scores": re.compile(r"clv_\d+d(_low|_high)?|[a-z0-9_]+_model_version"),
+    "scores": re.compile(r"clv_\d+d(_low|_high)?|points_expiring_\d+d|[a-z0-9_]+_model_version"),
     "answers": re.compile(r"[a-z][a-z0-9_]*"),
 }
 WEB_COLUMNS = (
