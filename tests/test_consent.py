@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from segml.engine.duckdb import DuckDBEngine
 from segml.tables.consent import objectors_sql
@@ -37,3 +41,32 @@ def test_r56_of_two_words_in_one_second_the_withdrawal_stands() -> None:
 def test_r05_other_purposes_and_silence_are_no_objection_to_profiling() -> None:
     rows = [(1, DAY, "marketing", False), (2, DAY, "ads_sharing", False), (3, DAY, "profiling", True)]
     assert _objectors(rows, 2) == set()
+
+
+def test_r05_what_is_said_at_or_after_the_cutoff_is_not_known_yet() -> None:
+    past = [(1, DAY, "profiling", True), (2, DAY, "profiling", False)]
+    future = [
+        (1, 2 * DAY, "profiling", False),
+        (2, 2 * DAY, "profiling", True),
+        (3, 9 * DAY, "profiling", False),
+    ]
+    assert _objectors(past, 2) == _objectors(past + future, 2) == {2}
+    assert _objectors(past + future, 3) == {1}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 3), st.integers(0, 4), st.just("profiling"), st.booleans()), min_size=1
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_r05_the_state_is_the_last_word_and_no_before_yes_in_any_order_of_rows(
+    rows: list[tuple[int, int, str, bool]], random: Random
+) -> None:
+    shuffled = random.sample(rows, len(rows))
+    last = {
+        person: max(((at, not granted) for who, at, _, granted in rows if who == person))
+        for person, *_ in rows
+    }
+    assert _objectors(shuffled, 1) == {person for person, (_, withdrawn) in last.items() if withdrawn}

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from segml.errors import DataError, OutputError
+from segml.errors import ConfigurationError, DataError, OutputError
+from segml.time_windows import Cutoff
 from sources_base import LINES, ORDERS, MadeUpBase, csv_text
 
 GOOD = "1,ann,2017-01-01,1"
@@ -155,6 +156,78 @@ def test_events_of_the_future_are_refused(base: MadeUpBase) -> None:
     assert "orders.ordered_at: in the future: at or after 2018-01-01 (1 row)" in report
     assert "order_id=2, customer_id=ann, ordered_at=2018-01-01 00:00:00" in report
     base.ingest(cleaning={"events_before": "2018-01-02"})
+
+
+CONSENT = ["customer_id", "changed_at", "channel", "purpose", "granted"]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (
+            "ann,2016-01-01,mail,marketing,true",
+            "consents.channel: not one of email, sms, post, push (1 row)\n      customer_id=ann, channel=mail"
+            " (did you mean 'email'?)",
+        ),
+        ("ann,2016-01-01,E-Mail,marketing,true", "channel=E-Mail (did you mean 'email'?)"),
+        ("ann,2016-01-01,,profilling,false", "purpose=profilling (did you mean 'profiling'?)"),
+        ("ann,2016-01-01,,ads sharing,false", "purpose=ads sharing (did you mean 'ads_sharing'?)"),
+        ("ann,2016-01-01,fax,marketing,true", "customer_id=ann, channel=fax\n"),
+        (
+            "ann,2016-01-01,email,marketing,maybe",
+            "consents.granted: not yes or no (1 row)\n      granted='maybe'",
+        ),
+        ("ann,2016-01-01,email,marketing,", "consents.granted: missing value (1 row)"),
+        ("ann,,email,marketing,true", "consents.changed_at: missing value (1 row)"),
+        ("eve,2016-01-01,email,marketing,true", "a customer that the customers table does not know (1 row)"),
+        (
+            "ann,2018-01-01,,profiling,false",
+            "consents.changed_at: in the future: at or after 2018-01-01 (1 row)\n      customer_id=ann,"
+            " changed_at=2018-01-01 00:00:00",
+        ),
+    ],
+)
+def test_r05_a_consent_that_can_not_be_meant_is_refused_by_name(
+    base: MadeUpBase, row: str, said: str
+) -> None:
+    base.add("orders", csv_text(ORDERS, GOOD)).add("customers", csv_text(["customer_id"], "ann"))
+    base.add("consents", csv_text(CONSENT, row, "ann,2016-05-05,email,marketing,true"))
+    assert said in refused(base, cleaning={"events_before": "2018-01-01"})
+
+
+def test_r56_rows_past_their_retention_are_left_out_and_counted(base: MadeUpBase) -> None:
+    base.add("orders", csv_text(ORDERS, GOOD, "2,ann,2017-12-31,1"))
+    rows = ["ann,2016-12-31 23:59:59,visit", "ann,2017-01-01,visit", "ann,2017-06-01,visit"]
+    base.add("web_events", csv_text(["customer_id", "occurred_at", "event"], *rows))
+    counted = base.ingest(cleaning={"retention_days": {"web_events": 365}}).tables["web_events"]
+    assert (counted.rows_in, counted.rows_out, counted.reasons) == (3, 2, {"past_retention": 1})
+    assert base.frame("web_events")["occurred_at"].min() == Cutoff.parse("2017-01-01").seconds
+
+
+def test_r56_old_orders_go_with_their_lines_and_their_numbers_begin_anew(base: MadeUpBase) -> None:
+    base.add("orders", csv_text(ORDERS, "1,ann,2015-01-01,1", "2,ann,2017-12-31,2"))
+    base.add("order_lines", csv_text(["order_id", "product_id", "amount"], "1,x,1", "2,x,2"))
+    report = base.ingest(cleaning={"retention_days": {"orders": 730}})
+    assert base.frame("orders")[["order_id", "order_no"]].to_numpy().tolist() == [["2", 1]]
+    assert report.tables["order_lines"].reasons == {"order_not_kept": 1}
+
+
+def test_r56_what_withdraws_a_consent_outlives_the_retention_of_mail(base: MadeUpBase) -> None:
+    base.add("orders", csv_text(ORDERS, GOOD))
+    rows = [f"ann,2014-01-01,{event}" for event in ("sent", "open", "unsubscribe", "complaint")]
+    base.add("email_events", csv_text(["customer_id", "occurred_at", "event"], *rows))
+    base.ingest(cleaning={"retention_days": {"email_events": 365}})
+    assert sorted(base.frame("email_events")["event"]) == ["complaint", "unsubscribe"]
+
+
+def test_r56_a_retention_that_can_not_be_kept_is_named(base: MadeUpBase) -> None:
+    base.add("orders", csv_text(ORDERS, GOOD)).add("customers", csv_text(["customer_id"], "ann"))
+    said = refused(base, cleaning={"retention_days": {"web_event": 9, "surveys": 9, "customers": 9}})
+    assert "web_event: not a table of the catalogue (did you mean 'web_events'?)" in said
+    assert "surveys: cleaning.retention_days names it, and it is not configured" in said
+    assert "customers: cleaning.retention_days names it, and its rows have no time" in said
+    with pytest.raises(ConfigurationError, match="an objection does not lapse"):
+        base.config(cleaning={"retention_days": {"consents": 365}})
 
 
 def test_a_past_as_of_refuses_nothing_and_reads_nothing_again(base: MadeUpBase) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -112,7 +112,21 @@ class CleaningSettings(Settings):
         description="a day; events at or after it are of the future and refused (`as_of` may lie in the past)",
     )
 
+    retention_days: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="table -> days; older rows, counted from the end of the orders, are left out and counted",
+    )
+
     _is_a_day = field_validator("events_before", mode="before")(day_text)
+
+    @field_validator("retention_days")
+    @classmethod
+    def _objections_are_kept(cls, value: dict[str, int]) -> dict[str, int]:
+        if "consents" in value:
+            raise ValueError(
+                "consents are kept: they are the memory of objections, and an objection does not lapse"
+            )
+        return value
 
 
 class IdentitySettings(Settings):

@@ -7,12 +7,16 @@ or the whole ingestion is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from segml.config import CleaningSettings
 from segml.engine.duckdb import quoted
+from segml.errors import did_you_mean
+from segml.tables.catalog import TABLES
+from segml.tables.checks import Violation, unknown_table
 from segml.tables.schema import Table
+from segml.time_windows import Cutoff
 
 EXACT_DUPLICATE = "exact_duplicate"
 ERASED = "erased"
@@ -22,6 +26,7 @@ NEGATIVE_QUANTITY = "negative_quantity"
 NONPOSITIVE_PRICE = "nonpositive_price"
 UNKNOWN_CUSTOMER = "unknown_customer"
 ORDER_NOT_KEPT = "order_not_kept"
+PAST_RETENTION = "past_retention"
 
 REASON_TEXTS = {
     MISSING_CUSTOMER: "a row without a customer",
@@ -69,6 +74,34 @@ def fates(table: Table, present: Sequence[str], settings: CleaningSettings, owns
     if settings.nonpositive_price != "keep" and price in present:
         found.append(Fate(NONPOSITIVE_PRICE, f"{price} <= 0", settings.nonpositive_price))
     return found
+
+
+def retention_mistakes(retention: Iterable[str], configured: Collection[str]) -> list[Violation]:
+    """Return what is wrong with the tables that a retention names: unknown, not configured, or without a time."""
+    found = []
+    for name in retention:
+        if name not in TABLES:
+            found.append(unknown_table(name))
+        elif name not in configured:
+            text = (
+                f"cleaning.retention_days names it, and it is not configured{did_you_mean(name, configured)}"
+            )
+            found.append(Violation(text, name))
+        elif TABLES[name].time_column is None:
+            found.append(Violation("cleaning.retention_days names it, and its rows have no time", name))
+    return found
+
+
+def old_rows_sql(table: Table, until: Cutoff) -> str:
+    """Return the SQL condition on rows past their retention; what withdraws a consent is kept as the consents are.
+
+    Examples
+    --------
+    >>> old_rows_sql(TABLES["email_events"], Cutoff(1))
+    "reason is null and occurred_at < 86400 and event not in ('unsubscribe', 'complaint')"
+    """
+    withdrawals = " and event not in ('unsubscribe', 'complaint')" if table.name == "email_events" else ""
+    return f"reason is null and {table.time_column} < {until.seconds}{withdrawals}"
 
 
 def cleaned_sql(

@@ -8,13 +8,24 @@ from pathlib import Path
 import duckdb
 
 from segml.config import Config, TableSource
-from segml.sources.cleaning import ERASED, EXACT_DUPLICATE, REASON_TEXTS, Fate, cleaned_sql, fates
+from segml.sources.cleaning import (
+    ERASED,
+    EXACT_DUPLICATE,
+    PAST_RETENTION,
+    REASON_TEXTS,
+    Fate,
+    cleaned_sql,
+    fates,
+    old_rows_sql,
+    retention_mistakes,
+)
 from segml.sources.columns import check_mapping, typed_table
 from segml.sources.erased import erased_sql
 from segml.sources.files import Layout, RawTable, UnreadableError, first_line, register_files
 from segml.tables.catalog import TABLES
 from segml.tables.checks import Fetch, Rule, Violation, first_rows
 from segml.tables.schema import Table
+from segml.time_windows import Cutoff
 
 
 class Reading:
@@ -66,6 +77,27 @@ class Reading:
                 self.violations += error.violations
             except duckdb.Error as error:
                 self.violations.append(Violation(f"not readable: {first_line(error)}", name))
+        self._leave_out_old_rows()
+
+    def _leave_out_old_rows(self) -> None:
+        """Leave out rows that are older than they may be kept, counted from the first midnight after the last order."""
+        retention = self.config.cleaning.retention_days
+        self.violations += retention_mistakes(retention, self.config.tables)
+        orders = next(
+            (name for name in ("orders", "order_lines") if "ordered_at" in self.names.get(name, ())), ""
+        )
+        if not retention or self.violations or not orders:
+            return
+        ((last,),) = self.fetch(f"select max(ordered_at) from read_{orders} where reason is null")
+        for name, days in retention.items():
+            if TABLES[name].time_column not in self.names.get(name, ()) or last is None:
+                continue
+            until = Cutoff.after(int(last)).plus_days(-days)
+            old = old_rows_sql(TABLES[name], until)
+            ((count,),) = self.fetch(f"select count(*) from read_{name} where {old}")
+            if count:
+                self.connection.execute(f"update read_{name} set reason = '{PAST_RETENTION}' where {old}")
+                self.reasons[name][PAST_RETENTION] = int(count)
 
     def _read_table(self, table: Table, source: TableSource, files: dict[str, list[Path]]) -> None:
         with_orders = "orders" in self.config.tables

@@ -48,6 +48,7 @@ class Rule:
     column: str
     condition: str
     shown: tuple[str, ...]
+    allowed: tuple[str, ...] = ()  # values that would do: what is shown is answered with the nearest
 
 
 def refuse(violations: Sequence[Violation], where: str) -> None:
@@ -170,7 +171,11 @@ def first_rows(fetch: Fetch, relation: str, table: str, rule: Rule) -> tuple[str
         f"select {names} from {relation} where {rule.condition} order by {names} limit {SHOWN_ROWS}"
     )
     return tuple(
-        ", ".join(shown_value(table, name, value) for name, value in zip(rule.shown, row, strict=True))
+        ", ".join(
+            shown_value(table, name, value)
+            + (did_you_mean(str(value).lower(), rule.allowed) if name == rule.column else "")
+            for name, value in zip(rule.shown, row, strict=True)
+        )
         for row in found
     )
 
@@ -260,7 +265,7 @@ def _column_rules(column: Column, keys: tuple[str, ...]) -> list[Rule]:
     if column.allowed:
         listed = ", ".join(f"'{value}'" for value in column.allowed)
         text = f"not one of {', '.join(column.allowed)}"
-        rules.append(Rule(text, column.name, f"{name} not in ({listed})", shown))
+        rules.append(Rule(text, column.name, f"{name} not in ({listed})", shown, column.allowed))
     if column.type in ("time", "date"):
         factor = SECONDS_PER_DAY if column.type == "time" else 1
         outside = f"({name} < {EARLIEST.day * factor} or {name} >= {LATEST.day * factor})"
