@@ -79,6 +79,21 @@ def test_an_address_that_withdrew_under_another_number_is_left_out(platform: str
     assert result.left_out == {"no_consent": 1, "address_withdrawn": 1}
 
 
+@pytest.mark.parametrize("typed", ["+45 20 12 00 00", "004520120000", "20-12-00-00"])
+@pytest.mark.parametrize(
+    ("platform", "channel"), [("klaviyo", "sms"), ("meta", "email"), ("google", "email")]
+)
+def test_a_number_that_withdrew_is_known_in_every_notation(
+    platform: str, channel: str, typed: str, tmp_path: Path
+) -> None:
+    people = customers()  # c00000 has "20 12 00 00"
+    people.loc[1, ["phone", "country"]] = [typed, "Danmark" if typed[0] == "2" else None]
+    people.loc[1, ["consent_sms_marketing", "consent_ads_sharing"]] = False
+    people.loc[2, "phone"] = "+46 20 12 00 00"  # the same end is not the same number
+    result = export(tmp_path, platform, people, channel=channel)
+    assert result.left_out["address_withdrawn"] == 1
+
+
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_one_address_is_in_a_file_once(platform: str, tmp_path: Path) -> None:
     people = customers()

@@ -6,6 +6,7 @@ import hashlib
 import unicodedata
 from pathlib import Path
 
+import duckdb
 import phonenumbers
 import pyarrow as pa
 import pytest
@@ -17,10 +18,10 @@ from segml.campaigns.export.google import google_email
 from segml.campaigns.export.meta import meta_email, meta_name, meta_phone
 from segml.contacts.contact_data import clean_contacts, clean_email
 from segml.contacts.countries import country_code
-from segml.contacts.phones import e164, parsed_number
+from segml.contacts.phones import e164, number_end_sql, parsed_number
 from segml.contacts.text import sha256_hex, tidy
 
-ELEVEN = ("DK", "SE", "NO", "FI", "DE", "GB", "FR", "NL", "IT", "PL", "US")
+TWELVE = ("DK", "SE", "NO", "FI", "DE", "GB", "FR", "NL", "IT", "ES", "PL", "US")
 JANE_META = "831f6494ad6be4fcb3a724c3d5fef22d3ceffa3c62ef3a7984e45a0ea177f982"
 JANE_GOOGLE = "d6117306485ed0e50afab3ac871e98f81699151f30281527d63ff5f233656c69"
 PHONE_META = "809e578a04be0a60b067bca32ec60a7ad31536541196e2e600afa908b0fb8936"
@@ -69,7 +70,7 @@ def test_phones_are_read_by_numbering_plans(typed: str, region: str, expected: s
     assert parsed_number(typed, region) == expected
 
 
-@pytest.mark.parametrize("region", ELEVEN)
+@pytest.mark.parametrize("region", TWELVE)
 def test_a_country_s_own_number_parses_in_every_spelling(region: str) -> None:
     # libphonenumber's example of a mobile number of each country
     example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
@@ -78,6 +79,41 @@ def test_a_country_s_own_number_parses_in_every_spelling(region: str) -> None:
     spellings = [national, wanted, "00" + wanted[1:], national.replace(" ", "-"), f" {national} "]
     assert e164(texts(*spellings), texts(*[region] * 5)).to_pylist() == [wanted] * 5
     assert meta_phone(texts(wanted)).to_pylist() == [wanted[1:]]
+
+
+# A fixed line of each country as people write it: nationally, with 00, with + and with a trunk zero where there is none
+# abroad. Numbers set aside for fiction where a country has them (Ofcom's 020 7946 0xxx, 030 23125 xxx in Germany,
+# 01 99 00 xx xx in France, 555-01xx in North America, 08-465 004 xx in Sweden).
+FIXED_LINES = {
+    "DK": ("+4532123456", "32 12 34 56", "0045 32123456", "+45 (0)32 12 34 56"),
+    "SE": ("+46846500405", "08-465 004 05", "0046 8 465 004 05", "+46 (0)8 465 004 05", "+4608 465 004 05"),
+    "NO": ("+4722123456", "22 12 34 56", "0047 22 12 34 56", "+47 (0)22 12 34 56"),
+    "FI": ("+358912345678", "09 1234 5678", "00358 9 12345678", "+358 (0)9 1234 5678"),
+    "DE": ("+493023125123", "030 / 23125-123", "0049 30 23125123", "+49 (0)30 23125 123", "+49 030 23125123"),
+    "FR": ("+33199001234", "01 99 00 12 34", "0033 1 99 00 12 34", "+33 (0)1 99 00 12 34"),
+    "GB": (
+        "+442079460958",
+        "(020) 7946 0958",
+        "0044 20 7946 0958",
+        "+44 (0)20 7946 0958",
+        "+44 020 7946 0958",
+    ),
+    "US": ("+12125550123", "(212) 555-0123", "001 212 555 0123", "1-212-555-0123", "+1 (212) 555.0123"),
+    "PL": ("+48221234567", "22 123 45 67", "0048 22 123 45 67", "+48 (22) 123-45-67"),
+    "IT": ("+390612345678", "06 1234 5678", "0039 06 1234 5678", "+39 06 12345678", "+39 (0)6 1234 5678"),
+    "ES": ("+34912345678", "912 34 56 78", "0034 912 345 678", "+34 912-345-678"),
+    "NL": ("+31201234567", "020-123 4567", "0031 20 1234567", "+31 (0)20 123 4567"),
+}
+
+
+@pytest.mark.parametrize(("region", "spellings"), FIXED_LINES.items(), ids=FIXED_LINES.keys())
+def test_a_fixed_line_is_one_number_in_every_notation(region: str, spellings: tuple[str, ...]) -> None:
+    wanted, *typed = spellings
+    assert e164(texts(*typed), texts(*[region] * len(typed))).to_pylist() == [wanted] * len(typed)
+    abroad = [text for text in typed if text.startswith(("+", "00"))]
+    assert e164(texts(*abroad), texts(*["JP"] * len(abroad))).to_pylist() == [wanted] * len(abroad)
+    ends = [duckdb.execute(f"select {number_end_sql('?')}", [text]).fetchall()[0][0] for text in spellings]
+    assert set(ends) == {wanted[-6:]}, "numbers that are one have one end, so that comparing ends loses none"
 
 
 def test_a_phone_is_read_in_the_row_s_own_country_and_never_in_a_guessed_one() -> None:
@@ -138,6 +174,20 @@ def test_addresses_that_are_none_are_not_repaired() -> None:
     ]
     assert clean_email(texts(*wrong)).to_pylist() == [None] * len(wrong)
     assert clean_contacts(pa.table({"email": ["\u00a0 a@b.dk\t"]})).column("email").to_pylist() == ["a@b.dk"]
+
+
+@pytest.mark.parametrize("address", ["jürgen.müller@Größe.de", "ÅSE+nyt@Østerbro.DK", "peña@correo.es"])
+def test_one_address_has_one_form_whichever_way_its_letters_are_composed(address: str) -> None:
+    typed = [unicodedata.normalize(form, f" {address}\u00a0") for form in ("NFC", "NFD", "NFKC", "NFKD")]
+    found = clean_contacts(pa.table({"email": typed})).column("email").to_pylist()
+    assert found == [unicodedata.normalize("NFC", address).lower()] * 4
+
+
+@pytest.mark.parametrize(
+    "address", ["mailto:a@b.dk", "<a@b.dk>", "Ann <a@b.dk>", '"a b"@c.dk', "a@b.dk; c@d.dk", "a@[1.2.3.4]"]
+)
+def test_text_around_an_address_is_not_cut_away(address: str) -> None:
+    assert clean_contacts(pa.table({"email": [address]})).column("email").to_pylist() == [None]
 
 
 @pytest.mark.parametrize("name", ["Åse Östberg", "Jürgen", "Zoë Peña", "Łukasz Żak"])

@@ -25,9 +25,8 @@ import pyarrow.compute as pc
 
 from segml.config import IdentitySettings
 from segml.contacts.contact_data import clean_email
-from segml.contacts.countries import country_code
-from segml.contacts.phones import e164
-from segml.contacts.text import mapped, tidy
+from segml.contacts.phones import in_own_country, number_end_sql
+from segml.contacts.text import tidy
 from segml.engine.duckdb import quoted
 from segml.sources.read import Reading
 from segml.tables.catalog import TABLES
@@ -38,12 +37,6 @@ ANSWERED_TWICE = "answered_under_two_records"
 FILE = "identity.parquet"
 _CHUNK = 100_000
 _NAMES = {"email": "e-mail", "phone": "phone", "card": "card"}
-# Numbers that are the same end in the same digits, however they are written; only those that share an end with another
-# record are read by the rules of the numbering plans (70 microseconds each). Letters may stand for digits: always read.
-_PHONE_END = (
-    "case when regexp_matches(phone, '[A-Za-z]') then 'letters'"
-    " else right(regexp_replace(phone, '[^0-9]', '', 'g'), 6) end"
-)
 
 
 @dataclass(frozen=True)
@@ -182,7 +175,7 @@ def _write_keys(reading: Reading, settings: IdentitySettings) -> None:
     country = "country" if "country" in names else "cast(null as varchar)"
     columns = [f"cast({key} as varchar) as {key}" for key in ("email", "card") if key in settings.keys]
     if "phone" in settings.keys:
-        shared = f"count(*) over (partition by {_PHONE_END}) > 1"
+        shared = f"count(*) over (partition by {number_end_sql('phone')}) > 1"
         columns.append(f"case when {shared} then phone end as phone")
         columns.append(f"{country} as country")
     connection.execute(
@@ -210,9 +203,7 @@ def _key_rows(chunk: pa.Table, kind: str, region: str) -> pa.Table:
     if kind == "email":
         value = clean_email(text)
     elif kind == "phone":
-        country = chunk.column("country").combine_chunks()
-        known = mapped(country, country_code)
-        value = e164(text, pc.if_else(pc.is_null(country), pa.scalar(region or None, pa.string()), known))
+        value = in_own_country(text, chunk.column("country").combine_chunks(), region)
     else:
         value = pc.utf8_upper(pc.replace_substring_regex(text, pattern=r"[\s.\-]", replacement=""))
     rows = pa.table({"record": chunk.column("record"), "value": value})

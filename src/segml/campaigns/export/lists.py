@@ -20,6 +20,7 @@ from segml.campaigns.export.selection import (
     Source,
     list_facts,
     register_people,
+    register_withdrawn_numbers,
     selection_sql,
     slug,
     with_known_columns,
@@ -145,6 +146,7 @@ def _named(export: ListExport, facts: dict[str, str]) -> ListExport:
 
 def _select(engine: Engine, export: ListExport, joined: Path) -> int:
     total = int(engine.value("select count(*) from listed") or 0)
+    register_withdrawn_numbers(engine, export)
     sql = selection_sql(export, engine.columns("listed"), engine.columns("customers"))
     if engine.write(sql, joined) != total:
         raise DataError("customers has people twice", "give one row a customer_id; run `segml check`")

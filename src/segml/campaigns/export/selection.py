@@ -12,14 +12,18 @@ from typing import TypeAlias
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from segml.campaigns.export.settings import ListExport
 from segml.contacts.contact_data import CONTACT_COLUMNS
+from segml.contacts.phones import in_own_country, number_end_sql
+from segml.contacts.text import tidy
 from segml.engine import Engine
 from segml.errors import ConfigurationError, DataError, did_you_mean
 
 Source: TypeAlias = Path | pd.DataFrame | pa.Table
 _TREATED = "treated"
+_MOST_PAIRS = 5_000_000
 ADS_CONSENT = "consent_ads_sharing"
 OBJECTION = "profiling_objection"
 # The first that applies is the one counted; those below the line are found while the file is written.
@@ -41,6 +45,41 @@ def register_people(engine: Engine, listed: Source, customers: Source) -> None:
         engine.register(name, source)
         if "customer_id" not in engine.columns(name):
             raise DataError(f"{name} has no column customer_id", "give one row a person with its customer_id")
+
+
+def register_withdrawn_numbers(engine: Engine, export: ListExport) -> None:
+    """Make ``withdrawn_numbers`` readable: phones of the list, as typed, whose number withdrew in another notation."""
+    customers = engine.columns("customers")
+    found = pd.DataFrame({name: pd.Series(dtype="str") for name in ("phone", "country")})
+    if {"phone", _withdrawn_by("sms", export)} <= set(customers):
+        pairs = engine.fetch(_number_pairs_sql(export, "country" in customers), _MOST_PAIRS)
+        text = {
+            name: pa.array(pairs[name].astype(object).where(pairs[name].notna(), None), pa.string())
+            for name in pairs
+        }
+        mine = in_own_country(tidy(text["phone"]), tidy(text["country"]), export.region)
+        gone = in_own_country(tidy(text["gone_phone"]), tidy(text["gone_country"]), export.region)
+        same = pc.fill_null(pc.equal(mine, gone), False).to_numpy(zero_copy_only=False)
+        found = pairs.loc[same, ["phone", "country"]].drop_duplicates()
+    engine.register("withdrawn_numbers", pa.Table.from_pandas(found, preserve_index=False))
+
+
+def _number_pairs_sql(export: ListExport, with_country: bool) -> str:
+    """Pairs of phones that may be one number: of somebody listed, and of somebody else who withdrew."""
+    country = "cast(country as varchar)" if with_country else "cast(null as varchar)"
+    phone = "cast(phone as varchar)"
+    typed = f"{phone} as phone, {country} as country, {number_end_sql(phone)} as ending"
+    listed = "cast(customer_id as varchar) in (select cast(customer_id as varchar) from listed)"
+    return (
+        "select mine.phone as phone, mine.country as country, gone.phone as gone_phone, gone.country as gone_country"
+        f" from (select distinct {typed} from customers where {listed}) mine"
+        f" join (select distinct {typed} from customers where {_withdrawn_by('sms', export)} = false) gone"
+        " on gone.ending = mine.ending and gone.ending <> '' and gone.phone <> mine.phone order by all"
+    )
+
+
+def _withdrawn_by(channel: str, export: ListExport) -> str:
+    return ADS_CONSENT if export.known_platform.advertising else marketing_consent(channel)
 
 
 def list_facts(engine: Engine) -> dict[str, str]:
@@ -122,7 +161,7 @@ def _withdrawals(export: ListExport, known: set[str]) -> tuple[str, dict[str, st
     """Return joins to the addresses that withdrew, and for each channel the column that says so."""
     joins, found = "", {}
     for channel, column in (("email", "email"), ("sms", "phone")):
-        consent = ADS_CONSENT if export.known_platform.advertising else marketing_consent(channel)
+        consent = _withdrawn_by(channel, export)
         found[channel] = "cast(null as varchar)"
         if column in known and consent in known:
             key = _address_key(column)
@@ -132,6 +171,13 @@ def _withdrawals(export: ListExport, known: set[str]) -> tuple[str, dict[str, st
                 f" on gone_{channel}.address = {key.format('c')}"
             )
             found[channel] = f"gone_{channel}.address"
+            if column == "phone":
+                country = _known(known, "country", "varchar")
+                joins += (
+                    " left join withdrawn_numbers on withdrawn_numbers.phone = cast(c.phone as varchar)"
+                    f" and withdrawn_numbers.country is not distinct from {country}"
+                )
+                found[channel] = "coalesce(gone_sms.address, withdrawn_numbers.phone)"
     return joins, found
 
 
