@@ -62,6 +62,17 @@ def test_mailchimp_takes_no_letters_beyond_ascii_before_the_at_sign(tmp_path: Pa
     assert result.left_out == {"unreadable_contact": 1}
 
 
+def test_braze_takes_people_by_id_where_nobody_has_an_address(tmp_path: Path) -> None:
+    people = customers(30)[["customer_id", "consent_email_marketing"]]
+    result = export(
+        tmp_path, "braze", people, listed(30), identify_by="id", details=[], properties=["campaign"]
+    )
+    rows = rows_of(result)
+    assert (result.rows, list(rows[0])) == (30, ["external_id", "campaign"])
+    with pytest.raises(ValueError, match="identify people by contact, not by your customer id"):
+        ListExport(platform="klaviyo", identify_by="id")
+
+
 def test_braze_has_iso_codes_and_never_a_subscription_state(tmp_path: Path) -> None:
     details = ["country", "birth_date", "gender", "city", "language"]
     people = one(country="Danmark", language="da-DK", gender="female", birth_date=3711)

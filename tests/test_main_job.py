@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import nbformat
@@ -15,12 +16,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from nbclient import NotebookClient
+from rich.console import Console
 
 from segml.config import Config, load_config
 from segml.errors import OutputError
 from segml.pipelines.run import RunResult, run
 from segml.registry.store import ModelStore
 from segml.sources.packages import fetch_package
+from segml.terminal import run_screen
 
 PROJECT = Path(__file__).parents[1]
 CAMPAIGNS = {"win_back", "second_purchase", "vip_thanks", "slipping_regulars"}
@@ -102,6 +105,30 @@ def test_lists_add_up_and_nobody_is_on_two(job: Job) -> None:
     people = pd.concat(frames)["customer_id"]
     assert len(people) > 100
     assert people.is_unique
+
+
+def test_r54_every_list_has_its_files_for_the_sending_tool(job: Job) -> None:
+    lists = job.result.lists
+    for each in lists.report.campaigns:
+        place = lists.folder / each.campaign.name / f"as_of={lists.as_of.label}"
+        (export,) = lists.exports[place]
+        assert (export.platform, export.rows, export.left_out) == ("braze", each.listed, {})
+        written = pd.concat([pd.read_csv(file, dtype=str) for file in export.files])
+        assert set(written["external_id"]) == set(pd.read_parquet(place / "list.parquet")["customer_id"])
+
+
+def test_the_last_screen_explains_who_comes_first_and_fits_eighty_columns(job: Job) -> None:
+    best = job.result.lists.report.campaigns[0].campaign
+    first = pd.read_parquet(job.result.lists.folder / best.name / "as_of=2018-01-01" / "list.parquet")
+    first = first.sort_values(["score", "customer_id"], ascending=[False, True]).iloc[0]
+    assert job.result.example is not None
+    assert job.result.example.explained.person == first["customer_id"]
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(run_screen(job.result))
+    shown = console.export_text()
+    assert f"{first['customer_id']}: {best.title} (on the list, place 1)" in shown
+    assert "rows in files      csv  parquet  braze" in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_a_second_run_changes_no_byte_and_registers_nothing(job: Job) -> None:

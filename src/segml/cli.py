@@ -42,12 +42,12 @@ exit codes: 0 done, 1 other, 2 configuration, 3 data, 4 not enough data, 5 model
 """
 
 _COMMANDS = {
-    "run": "everything: data, train, score, lists, report",
+    "run": "everything: data, train, score, lists and their files, one person explained, report",
     "data": "fetch, read, clean and check the tables",
     "check": "tell for each model whether there is enough data",
     "train": "features, models, gate, registry",
     "score": "champions -> scores and tags",
-    "lists": "scores -> campaign lists with holdouts",
+    "lists": "scores -> campaign lists with holdouts, and their files for sending tools",
     "measure": "what past lists earned against their holdouts",
     "backtest": "would the models have won at every cutoff of the past?",
     "report": "one HTML page over the last run",

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -195,8 +195,34 @@ def lists_screen(result: ListsResult) -> RenderableType:
         if c.changes
     ]
     parts.append(_line(result.report.send_times.text))
-    parts += [Text(f"  note: {warning}", "yellow") for warning in result.report.warnings]
+    parts += _export_lines(result)
+    parts += [
+        Padding(Text(f"note: {warning}", "yellow"), (0, 2))
+        for warning in dict.fromkeys(result.report.warnings)
+    ]
     return Group(*parts)
+
+
+def _export_lines(result: ListsResult) -> list[RenderableType]:
+    """Rows of each list's files, one column a form, and who could not be written."""
+    built = [each for each in result.report.campaigns if each.status == "built"]
+    if not built:
+        return []
+    made = {place.parent.name: exports for place, exports in result.exports.items()}
+    platforms = list(dict.fromkeys(export.platform for exports in made.values() for export in exports))
+    formats: tuple[str, ...] = result.config.lists.formats
+    table = _table("rows in files", *((name, "right") for name in (*formats, *platforms)))
+    left: list[RenderableType] = []
+    for each in built:
+        rows = dict.fromkeys(formats, f"{each.listed:,}")
+        for export in made.get(each.campaign.name, []):
+            rows[export.platform] = f"{export.rows:,}" if export.status == "built" else export.status
+            reasons = "; ".join(f"{people:,} {reason}" for reason, people in export.left_out.items())
+            if export.reason or reasons:
+                left.append(_line(f"{each.campaign.name}, {export.platform}: {export.reason or reasons}"))
+        table.add_row(each.campaign.name, *(rows.get(name, "–") for name in (*formats, *platforms)))
+    where = _short(result.folder, result.config) / "LIST" / f"as_of={result.as_of.label}"
+    return [table, *left, _line(f"in {where}/, each with a manifest of its rows and hashes")]
 
 
 def erase_screen(result: EraseResult) -> RenderableType:
@@ -237,6 +263,60 @@ def explain_screen(result: ExplainResult) -> RenderableType:
     tags = {f"{row.family}.{row.tag}": str(row.value) for row in result.tags.itertuples()}
     parts.append(_listing("tags", tags))
     return Group(*parts)
+
+
+def example_lines(result: ExplainResult) -> list[RenderableType]:
+    """One person as an example, on a dozen lines: which list and why, what is expected, and what moves it."""
+    person, scores, currency = result.explained, result.scores, result.config.currency
+    parts: list[RenderableType] = []
+    listed = next((each for each in person.campaigns if each.outcome == "listed"), None)
+    if listed is not None:
+        head = Text.assemble((f"{person.person}: {listed.campaign.title}", "bold"), f" ({listed.text})")
+        parts.append(Padding(head, (0, 2)))
+        parts += [
+            _line(f"  {'✓' if each.holds else '✗'} {each.criterion}: {each.value}")
+            for each in listed.conditions
+        ]
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=True)
+    for name, text in _example_rows(result, scores, currency):
+        table.add_row(name, text)
+    others = "; ".join(
+        f"{each.campaign.name}: {each.reasons[0] if each.reasons else each.outcome}"
+        for each in person.campaigns
+        if each is not listed
+    )
+    if others:
+        table.add_row("other lists", others)
+    table.add_row("all of it", f"segml explain CONFIG {person.person}")
+    return [*parts, table]
+
+
+def _example_rows(result: ExplainResult, scores: dict[str, Any], currency: str) -> Iterator[tuple[str, str]]:
+    horizons = result.config.horizons
+    if "dormancy_probability" in scores:
+        order, band = 1 - scores["dormancy_probability"], scores.get("dormancy_band", "")
+        yield f"order in {horizons.dormancy} days", f"{order:.1%} likely ({band})"
+    if "next_order_days" in scores:
+        low, high = scores.get("next_order_days_low"), scores.get("next_order_days_high")
+        span = f" (80 %: {low:,.1f} to {high:,.1f})" if low is not None and high is not None else ""
+        yield "next order", f"in {scores['next_order_days']:,.1f} days{span}"
+    if "clv_historic" in scores:
+        clv = f"clv_{horizons.clv}d"
+        text = f"{scores['clv_historic']:,.0f} {currency} so far"
+        if f"{clv}_low" in scores and f"{clv}_high" in scores:
+            text += f"; {scores[clv]:,.0f} expected in {horizons.clv} days"
+            text += f" ({scores[f'{clv}_low']:,.0f} to {scores[f'{clv}_high']:,.0f})"
+        yield "value", text
+    names = [
+        scores.get("segment_behavioural_name"),
+        scores.get("rfm_name"),
+        scores.get("segment_interest_name"),
+    ]
+    if any(names):
+        yield "segments", "; ".join(str(name) for name in names if name)
+    reasons = [str(scores[f"reason_{place}"]) for place in (1, 2, 3) if scores.get(f"reason_{place}")]
+    if reasons:
+        yield "why", "; ".join(reasons)
 
 
 def _campaign_lines(explained: CampaignExplained) -> list[RenderableType]:
@@ -373,11 +453,15 @@ def run_screen(result: RunResult) -> RenderableType:
     where.add_row("tags", str(_short(result.scores.tags_folder, config)))
     where.add_row("report", str(_short(result.report, config)))
     where.add_row("models", "make ui, then http://127.0.0.1:5000")
+    example: list[RenderableType] = []
+    if result.example is not None:
+        example = [Rule("one person as an example", style="dim"), *example_lines(result.example)]
     return Group(
         data_screen(result.data),
         train_screen(result.training),
         score_screen(result.scores),
         lists_screen(result.lists),
+        *example,
         Rule("where things are", style="dim"),
         where,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -72,5 +72,8 @@ class ListSettings(Settings):
         default=None,
         gt=0,
         description="of one run over all campaigns with a `cost`, in the base's currency",
+    )
+    exports: tuple[dict[str, Any], ...] = Field(
+        default=(), description="files for platforms, made of every list whose campaign names none itself"
     )
     formats: tuple[Literal["csv", "parquet"], ...] = ("csv", "parquet")

@@ -23,6 +23,7 @@ from segml.campaigns.export.tables import export_lists
 from segml.config import Config
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.explain import require_customer
+from segml.pipelines.lists import common_exports, exports_of
 from segml.pipelines.narration import Narrator, Silent
 from segml.sources.erased import is_erased, remember_erased, unfinished_ids
 from segml.sources.identity import records_of
@@ -194,12 +195,12 @@ def _is_on(folder: Path, people: list[str]) -> bool:
 
 def _export_again(base: OpenBase, folders: list[Path]) -> list[Path]:
     """Write the exports of these lists anew: a row there has no id, only an address or its hash."""
-    removed = []
+    removed, common = [], common_exports(base.config)
     for folder in folders:
         manifest = read_manifest(folder) or {}
-        exports = [
-            ListExport.model_validate(each) for each in manifest.get("campaign", {}).get("exports", ())
-        ]
+        campaign = manifest.get("campaign", {})
+        own = tuple(ListExport.model_validate(each) for each in campaign.get("exports", ()))
+        exports = exports_of(own, campaign.get("channel", ""), campaign.get("purpose", ""), common)
         known = {export.folder_name for export in exports}
         for place in sorted({file.parent for file in folder.glob("*/manifest.json")}):
             if place.name not in known:

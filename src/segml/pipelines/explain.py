@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from segml.campaigns.catalogue import load_campaigns
 from segml.campaigns.explain import PersonExplained, explain_person
+from segml.campaigns.list_files import list_folder
+from segml.campaigns.results import ListsReport
 from segml.config import Config
 from segml.engine import Engine
 from segml.engine.keys import text_sql
@@ -70,6 +73,20 @@ def explain_in_base(base: OpenBase, customer: str) -> ExplainResult:
     return ExplainResult(
         config, base.as_of, explained, _row(engine, "scores", mine), _row(engine, "features", mine), tags
     )
+
+
+def first_listed(engine: Engine, report: ListsReport, folder: Path) -> str:
+    """Return who comes first by rank on the first list, by priority, that was built; empty when none was."""
+    for result in report.campaigns:
+        if result.status == "built" and result.listed and not result.campaign.is_seed:
+            place = list_folder(folder, result.campaign.name, report.as_of) / "list.parquet"
+            engine.register("first_list", place)
+            direction = "desc" if result.campaign.rank_by.direction == "highest" else "asc"
+            sql = f"select customer_id from first_list order by score {direction} nulls last, customer_id limit 1"
+            found = str(engine.value(sql))
+            engine.drop("first_list")
+            return found
+    return ""
 
 
 def require_customer(engine: Engine, customer: str, base: str) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from segml.campaigns.catalogue import load_campaigns
-from segml.campaigns.export import ExportResult
+from segml.campaigns.export import ExportResult, ListExport
 from segml.campaigns.export.tables import export_lists
 from segml.campaigns.list_files import list_folder
 from segml.campaigns.lists import build_lists
 from segml.campaigns.results import ListsReport
 from segml.config import Config
-from segml.errors import DataError
+from segml.config.reading import validated
+from segml.errors import ConfigurationError, DataError
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.score import SCORES
@@ -51,6 +53,7 @@ def lists(config: Config, narrator: Narrator | None = None) -> ListsResult:
 def lists_of_base(base: OpenBase, narrator: Narrator) -> ListsResult:
     """Build the lists of a base that is open already."""
     config = base.config
+    common_exports(config)
     manifest = register_day(base)
     campaigns = load_campaigns(config.path(config.lists.folder))
     definitions = [campaign.model_dump(mode="json") for campaign in campaigns]
@@ -95,13 +98,47 @@ def register_day(base: OpenBase) -> dict[str, Any]:
     return manifest
 
 
+def common_exports(config: Config) -> tuple[ListExport, ...]:
+    """Read `lists.exports`: what is made of every list. Consent is that of the lists unless an export says otherwise.
+
+    Raises
+    ------
+    ConfigurationError
+        Settings that are unknown or don't fit their platform, or advertising, which takes an audience of its own.
+    """
+    exports = []
+    for place, given in enumerate(config.lists.exports):
+        where = f"lists.exports[{place}]"
+        export = validated(ListExport, {"consent": config.lists.consent.model_dump()} | given, where)
+        if export.known_platform.advertising:
+            raise ConfigurationError(
+                f"{where}: {export.platform} files are made of an audience for advertising only",
+                "write a campaign with purpose: ads_sharing and its own exports",
+            )
+        exports.append(export)
+    return tuple(exports)
+
+
+def exports_of(
+    own: Sequence[ListExport], channel: str, purpose: str, common: Sequence[ListExport]
+) -> tuple[ListExport, ...]:
+    """Return a campaign's own exports, or those of all lists that go by its channel; seeds have only their own."""
+    if own or purpose == "ads_sharing":
+        return tuple(own)
+    return tuple(export for export in common if export.channel == channel)
+
+
 def _exports(
     base: OpenBase, report: ListsReport, folder: Path, narrator: Narrator
 ) -> dict[Path, list[ExportResult]]:
+    common = common_exports(base.config)
     wanted = {
-        list_folder(folder, result.campaign.name, base.as_of): result.campaign.exports
-        for result in report.campaigns
-        if result.status == "built" and result.campaign.exports
+        list_folder(folder, each.campaign.name, base.as_of): chosen
+        for each in report.campaigns
+        if each.status == "built"
+        and (
+            chosen := exports_of(each.campaign.exports, each.campaign.channel, each.campaign.purpose, common)
+        )
     }
     if not wanted:
         return {}

@@ -1,4 +1,4 @@
-"""`segml run`: the main job, from files to lists: data, train, score, lists, report."""
+"""`segml run`: the main job, from files to lists: data, train, score, lists, exports, one person explained, report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from segml.config import Config
 from segml.pipelines.base import open_base
 from segml.pipelines.data import DataResult
-from segml.pipelines.lists import ListsResult, lists_of_base
+from segml.pipelines.explain import ExplainResult, explain_in_base, first_listed
+from segml.pipelines.lists import ListsResult, common_exports, lists_of_base
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.report import write_report
 from segml.pipelines.score import ScoreResult, score_base
@@ -17,7 +18,13 @@ from segml.pipelines.train import TrainingResult, train_base
 
 @dataclass(frozen=True)
 class RunResult:
-    """Everything one run did, for the last screen."""
+    """Everything one run did, for the last screen.
+
+    Attributes
+    ----------
+    example : ExplainResult, optional
+        The first person of the first list, explained; None when no list was built.
+    """
 
     config: Config
     data: DataResult
@@ -25,16 +32,20 @@ class RunResult:
     scores: ScoreResult
     lists: ListsResult
     report: Path
+    example: ExplainResult | None = None
 
 
 def run(config: Config, narrator: Narrator | None = None) -> RunResult:
     """Do everything for one base; what has not changed is not done again."""
     tell = narrator or Silent()
+    common_exports(config)  # a mistake in them is told before an hour of training, not after
     with open_base(config, tell) as base:
         data = DataResult(config, base.report, base.first_day, base.observed_until)
         training = train_base(base, tell)
         scores = score_base(base, tell)
         lists = lists_of_base(base, tell)
+        first = first_listed(base.engine, lists.report, lists.folder)
+        example = explain_in_base(base, first) if first else None
         with tell.step("report"):
             report = write_report(data, training, scores, lists)
-    return RunResult(config, data, training, scores, lists, report)
+    return RunResult(config, data, training, scores, lists, report, example)

@@ -53,6 +53,8 @@ def braze_cells(people: pa.Table, export: ListExport) -> list[Cell]:
 
 
 def _addresses(people: pa.Table, export: ListExport) -> list[Cell]:
+    if export.identify_by == "id":
+        return []
     if export.channel == "email":
         return [Cell("email", column(people, "email"), EMAIL, needed="contact")]
     if export.channel == "sms":
@@ -72,5 +74,6 @@ PLATFORM = Platform(
         *("email_subscribe", "push_subscribe", "subscription_group_id", "subscription_state"),
         *("email_open_tracking_disabled", "email_click_tracking_disabled"),
     ),
+    takes_ids=True,
     max_bytes=500_000_000,
 )

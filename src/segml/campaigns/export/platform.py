@@ -56,6 +56,8 @@ class Platform:
         Those that are written unless a configuration says otherwise.
     forbidden : tuple of str
         Headers that would change what only the person may change.
+    takes_ids : bool
+        Its files may identify people by the customer id alone.
     max_bytes, max_rows : int, optional
         Limits of one file; rows include the header.
     """
@@ -67,6 +69,7 @@ class Platform:
     details: Mapping[str, str] = field(default_factory=dict)
     default_details: tuple[str, ...] = ("first_name", "last_name")
     forbidden: tuple[str, ...] = ()
+    takes_ids: bool = False
     max_bytes: int | None = None
     max_rows: int | None = None
     consent_note: str = ""

@@ -40,6 +40,10 @@ class ListExport(Settings):
     audience: str = Field(
         default="", description="a neutral name, also of the files; by default `audience` and part of a hash"
     )
+    identify_by: Literal["contact", "id"] = Field(
+        default="contact",
+        description="id: no address is written, the tool finds people by the customer id it knows (Braze)",
+    )
     region: str = Field(
         default="",
         description="country of people without one, ISO 3166-1 alpha-2; their phones are read in it",
@@ -99,6 +103,11 @@ class ListExport(Settings):
         return platform_named(self.platform)
 
     @property
+    def needs_addresses(self) -> bool:
+        """Whether people without an e-mail address or phone can't be in its files."""
+        return self.identify_by == "contact" and self.channel != "push"
+
+    @property
     def folder_name(self) -> str:
         """The folder of its files, beside the list: the platform, and the channel when it is not e-mail."""
         channel = "" if self.known_platform.advertising or self.channel == "email" else f"-{self.channel}"
@@ -135,6 +144,8 @@ def telling_words(name: str) -> list[str]:
 
 def _mistakes(export: ListExport, platform: Platform) -> list[str]:
     found = []
+    if export.identify_by == "id" and not platform.takes_ids:
+        found.append(f"{platform.title} files identify people by contact, not by your customer id")
     for name in export.details or ():
         if name not in platform.details:
             found.append(

@@ -65,17 +65,22 @@ def _states_sql(log: str) -> str:
 
 
 @contextlib.contextmanager
-def contacts_file(engine: Engine, as_of: Cutoff, folder: Path) -> Iterator[Path]:
+def contacts_file(
+    engine: Engine, as_of: Cutoff, folder: Path, addresses_needed: bool = True
+) -> Iterator[Path]:
     """Give a Parquet file of everybody's contact data and consent that is gone when the block ends.
 
     Raises
     ------
     DataError
-        There is no table `customers`, so there is nobody to write to.
+        Nobody has an address where one is needed.
     """
     available = {table: engine.columns(table) for table in _TABLES if engine.exists(table)}
-    if not set(available.get("customers", ())) & {"email", "phone"}:
-        raise DataError("an export needs e-mail addresses or phones", "map them in the table customers")
+    if addresses_needed and not set(available.get("customers", ())) & {"email", "phone"}:
+        raise DataError(
+            "an export needs e-mail addresses or phones",
+            "map them in the table customers, or use a platform that takes ids: {platform: braze, identify_by: id}",
+        )
     hidden = folder / f".writing-contacts-{os.getpid()}"
     try:
         with output_errors(folder):
@@ -112,7 +117,8 @@ def export_lists(
     wanted = {place: each for place, each in exports.items() if each and (place / "list.parquet").is_file()}
     if not wanted:
         return {}
-    with contacts_file(engine, as_of, folder) as contacts:
+    addresses_needed = any(export.needs_addresses for each in wanted.values() for export in each)
+    with contacts_file(engine, as_of, folder, addresses_needed) as contacts:
         return {
             place: [
                 export_list(
