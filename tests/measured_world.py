@@ -22,6 +22,9 @@ def write_list(folder: Path, people: pd.DataFrame, share: float, campaign: str =
     """Write a built list as `segml lists` does: people with customer_id, arm and score."""
     place = folder / campaign / f"as_of={AS_OF.label}"
     place.mkdir(parents=True)
+    people = people.assign(
+        campaign=campaign, measure_from=AS_OF.label, measure_until=AS_OF.plus_days(DAYS).label
+    )
     treated = people["arm"] == "treated"
     people[treated].to_parquet(place / "list.parquet", index=False)
     people[~treated].to_parquet(place / "holdout.parquet", index=False)

@@ -29,6 +29,7 @@ the same, a step at a time:
   segml score CONFIG    champions -> scores and tags
   segml lists CONFIG    scores -> campaign lists with holdouts
   segml measure CONFIG  what past lists earned against their holdouts
+  segml uplift CONFIG   past lists -> whom the next sending would change most
   segml report CONFIG   one HTML page over the last run
   segml explain CONFIG CUSTOMER  on which lists one person is, and why
   segml erase CONFIG CUSTOMER    one person out of everything segml wrote
@@ -49,6 +50,7 @@ _COMMANDS = {
     "score": "champions -> scores and tags",
     "lists": "scores -> campaign lists with holdouts, and their files for sending tools",
     "measure": "what past lists earned against their holdouts",
+    "uplift": "learn from past lists with a holdout whom a contact changes",
     "backtest": "would the models have won at every cutoff of the past?",
     "report": "one HTML page over the last run",
     "explain": "one person: on which lists and why, on which not and why not",

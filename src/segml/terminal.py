@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from segml.pipelines.run import RunResult
     from segml.pipelines.score import ScoreResult
     from segml.pipelines.train import TrainingResult
+    from segml.pipelines.uplift import UpliftResult
     from segml.sources.flat import FlatConfig
 
 _STATUS_STYLE = {"promoted": "green", "refused": "yellow", "unavailable": "dim", "built": "green"}
@@ -404,6 +405,40 @@ def _mailed(frame: pd.DataFrame) -> list[RenderableType]:
     for note, names in frame[frame["note"] != ""].groupby("note", sort=False)["campaign"]:
         parts.append(_line(f"{note}: {', '.join(names)}"))
     return [*parts, Padding(Text(SENTENCE, "yellow"), (0, 2))]
+
+
+def uplift_screen(result: UpliftResult) -> RenderableType:
+    """Which campaign's past lists tell whom a contact changes, how surely, and which were refused."""
+    table = _table("campaign", "verdict", "grade", ("version", "right"), "measured on people it has not seen")
+    for outcome in result.outcomes:
+        verdict = outcome.status + ("" if outcome.new or outcome.version is None else ", unchanged")
+        said = Text(verdict, _STATUS_STYLE.get(outcome.status, ""))
+        version = str(outcome.version or "")
+        table.add_row(outcome.task, said, outcome.grade, version, " ".join(outcome.reasons))
+    parts: list[RenderableType] = [_title(result.config, "uplift"), table]
+    parts += [_line(f"{outcome.task}: {note}") for outcome in result.outcomes for note in outcome.notes]
+    for row in result.metrics.to_dict("records"):
+        interval = f"{row['value']:.4f} (95 %: {row['low']:.4f} to {row['high']:.4f})"
+        parts.append(_line(f"{row['campaign']}: {row['metric']} {interval}"))
+    if len(result.deciles):
+        columns = (("tenth", "right"), ("people", "right"), ("uplift", "right"), "95 %")
+        tenths = _table("campaign", *columns)
+        for row in result.deciles.sort_values(["campaign", "decile"], ascending=[True, False]).to_dict(
+            "records"
+        ):
+            points = [f"{100 * row[name]:+.1f}" for name in ("uplift", "low", "high")]
+            tenths.add_row(
+                row["campaign"],
+                str(row["decile"]),
+                f"{row['customers']:,}",
+                points[0],
+                f"{points[1]} to {points[2]}",
+            )
+        parts += [
+            tenths,
+            _line(f"uplift in points of conversion; every figure in {_short(result.folder, result.config)}"),
+        ]
+    return Group(*parts)
 
 
 def _kpi_table(kpis: pd.DataFrame) -> Table:

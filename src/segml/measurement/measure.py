@@ -24,12 +24,13 @@ from segml.measurement.outcomes import (
     RESULT_COLUMNS,
     arm_of,
     contacts_of,
+    count_cells,
     known_events,
     register_tags,
     response_rows,
     result_rows,
 )
-from segml.measurement.people import PEOPLE, arm_columns, make_people, moments_sql
+from segml.measurement.people import LOG, PEOPLE, arm_columns, drop_people, make_people, moments_sql
 from segml.measurement.trust import Note, balance_note, list_notes
 from segml.measurement.verdict import COLUMNS, verdict_row, without_control
 from segml.time_windows import Cutoff
@@ -123,7 +124,7 @@ def measure_lists(
         _measure(engine, one, data_until, minimum_cell, net_of_returns, events, features_of, tags_of)
         for one in built
     ]
-    engine.drop(PEOPLE)
+    drop_people(engine)
     engine.drop("measured_tags")
     return MeasuredLists(
         pd.DataFrame([part.row for part in parts], columns=list(COLUMNS)),
@@ -159,7 +160,8 @@ def _measure(
     complete = data_until >= built.window.end
     make_people(engine, built, net_of_returns)
     arms = {str(row["arm"]): arm_of(row) for row in engine.fetch(_arms_sql()).to_dict("records")}
-    notes = list_notes(engine, built)
+    notes = list_notes(engine)
+    engine.drop(LOG)  # memory for what follows
     row = verdict_row(built, arms, notes, data_until, minimum_cell)
     if row["status"] == "measured":
         balance = balance_note(engine, built, features_of(built.as_of))
@@ -167,7 +169,8 @@ def _measure(
         row = verdict_row(built, arms, notes, data_until, minimum_cell)
     refused = any(note.refuses for note in notes)
     tags = [] if refused else register_tags(engine, tags_of(built.as_of))
-    results = result_rows(engine, built, tags, events, minimum_cell, complete)
+    cells = count_cells(engine, tags)
+    results = result_rows(cells, built, tags, events, minimum_cell, complete)
     if row["status"] != "measured":
         results = [without_control(result) for result in results]
     return _Measured(
@@ -175,7 +178,7 @@ def _measure(
         notes,
         _estimates(engine, built) if row["status"] == "measured" else pd.DataFrame(),
         results,
-        response_rows(engine, built, tags) if complete and not refused else pd.DataFrame(),
+        response_rows(cells, built, tags) if complete and not refused else pd.DataFrame(),
     )
 
 

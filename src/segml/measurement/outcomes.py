@@ -54,16 +54,18 @@ def register_tags(engine: Engine, tags: Path | None) -> list[str]:
     engine.drop(_TAGS)
     if tags is None or not tags.exists():
         return []
-    engine.register("measured_tag_files", tags)
-    names = ", ".join(f"'{tag}'" for tag in MEASURED_TAGS)
-    engine.run(
-        "select customer_id, concat(family, '.', tag) as tag, value from measured_tag_files"
-        f" where concat(family, '.', tag) in ({names})",
-        _TAGS,
+    engine.register(_TAGS, tags)
+    named = {tag: _tag_condition(tag) for tag in MEASURED_TAGS}
+    found = engine.fetch(
+        f"select distinct family, tag from {_TAGS} where {' or '.join(named.values())}", len(MEASURED_TAGS)
     )
-    engine.drop("measured_tag_files")
-    found = set(engine.fetch(f"select distinct tag from {_TAGS}", len(MEASURED_TAGS))["tag"])
-    return [tag for tag in MEASURED_TAGS if tag in found]
+    there = set(found["family"] + "." + found["tag"])
+    return [tag for tag in MEASURED_TAGS if tag in there]
+
+
+def _tag_condition(name: str, table: str = _TAGS) -> str:
+    family, tag = name.split(".")
+    return f"({table}.family = '{family}' and {table}.tag = '{tag}')"
 
 
 def known_events(engine: Engine) -> set[str]:
@@ -73,14 +75,32 @@ def known_events(engine: Engine) -> set[str]:
     return set(engine.fetch("select distinct event from email_events", 1_000)["event"].dropna())
 
 
-def result_rows(
-    engine: Engine, built: BuiltList, tags: Sequence[str], events: set[str], minimum_cell: int, complete: bool
-) -> list[dict[str, Any]]:
-    """Return the rows of one list from ``measured_people`` (and the registered tags).
+def count_cells(engine: Engine, tags: Sequence[str]) -> pd.DataFrame:
+    """Return totals of ``measured_people`` by tag, value, stratum and arm, over everybody and within each tag.
 
     Parameters
     ----------
     engine : Engine
+    tags : sequence of str
+        From `register_tags`.
+    """
+    return engine.fetch(_cells_sql(tags))
+
+
+def result_rows(
+    cells: pd.DataFrame,
+    built: BuiltList,
+    tags: Sequence[str],
+    events: set[str],
+    minimum_cell: int,
+    complete: bool,
+) -> list[dict[str, Any]]:
+    """Return the rows of one list.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        From `count_cells`.
     built : BuiltList
     tags : sequence of str
         From `register_tags`.
@@ -97,7 +117,7 @@ def result_rows(
         Keys are `RESULT_COLUMNS`. `people` are distinct people with the event; `rate` is their share of
         `denominator` people (Wilson's interval), or for ``revenue`` the mean per listed person in major units.
     """
-    counts = engine.fetch(_counts_sql(bool(tags)))
+    counts = cells.drop(columns="stratum").groupby(["tag", "value", "arm"], as_index=False).sum()
     rows = []
     for (tag, value), group in counts.groupby(["tag", "value"], sort=True):
         arms = {str(row["arm"]): row for row in group.to_dict("records")}
@@ -118,37 +138,36 @@ def contacts_of(results: pd.DataFrame) -> pd.DataFrame:
     return kept[[*columns, "complete", "note"]].reset_index(drop=True)
 
 
-def response_rows(engine: Engine, built: BuiltList, tags: Sequence[str]) -> pd.DataFrame:
+def response_rows(cells: pd.DataFrame, built: BuiltList, tags: Sequence[str]) -> pd.DataFrame:
     """Return counts of one list by segment, tenth of the score and arm: a working table for models, not a report.
 
-    Counts are exact, as beside the list itself; whoever shows them suppresses small groups.
+    Counts are exact, as beside the list itself; whoever shows them suppresses small groups. People without a segment
+    have an empty one.
     """
     tag = next((name for name in SEGMENT_TAGS if name in tags), "")
-    segment = "coalesce(t.value, '')" if tag else "''"
-    join = (
-        f" left join (select customer_id, value from {_TAGS} where tag = '{tag}') t on t.customer_id = p.customer_id"
-        if tag
-        else ""
-    )
-    sums = [f"cast(sum(p.{name}) as bigint) as {name}" for name in ("orders", *EVENTS)]
-    frame = engine.fetch(
-        f"select {segment} as segment, p.stratum as decile, p.arm as arm, count(*) as people,"
-        f" cast(sum(p.buyer) as bigint) as buyers, cast(sum(p.revenue) as bigint) as revenue_minor, {', '.join(sums)}"
-        f" from {PEOPLE} p{join} group by {segment}, p.stratum, p.arm order by segment, decile, arm"
-    )
+    keys, counted = ["value", "stratum", "arm"], ["people", "buyers", "orders", "revenue", *EVENTS]
+    named = cells[cells["tag"] == tag].set_index(keys)[counted]
+    everybody = cells[cells["tag"] == EVERYBODY].set_index(keys)[counted]
+    told = named.groupby(level=["stratum", "arm"]).sum()
+    told.index = pd.MultiIndex.from_tuples([("", *key) for key in told.index], names=keys)
+    rest = everybody.subtract(told, fill_value=0) if len(named) else everybody
+    frame = pd.concat([named, rest[rest["people"] > 0]]).astype("int64").sort_index().reset_index()
+    frame = frame.rename(columns={"value": "segment", "stratum": "decile", "revenue": "revenue_minor"})
     return frame.assign(campaign=built.campaign, as_of=built.as_of.label, tag=tag)[list(RESPONSE_COLUMNS)]
 
 
-def _counts_sql(tagged: bool) -> str:
-    sums = [f"cast(sum({event}) as bigint) as {event}" for event in EVENTS]
-    columns = f"{arm_columns()}, {', '.join(sums)}"
-    query = f"select '{EVERYBODY}' as tag, '' as value, arm, {columns} from {PEOPLE} group by arm"
-    if tagged:
+def _cells_sql(tags: Sequence[str]) -> str:
+    sums = [f"cast(sum({name}) as bigint) as {name}" for name in ("orders", *EVENTS)]
+    columns = f"stratum, arm, {arm_columns()}, {', '.join(sums)}"
+    query = f"select '{EVERYBODY}' as tag, '' as value, {columns} from {PEOPLE} group by stratum, arm"
+    if tags:
         query += (
-            f" union all select t.tag as tag, t.value as value, p.arm as arm, {columns} from {PEOPLE} p"
-            f" join {_TAGS} t on t.customer_id = p.customer_id group by t.tag, t.value, p.arm"
+            f" union all select concat(family, '.', tag) as tag, value, {columns} from (select t.family as family,"
+            f" t.tag as tag, t.value as value, p.* from {_TAGS} t join {PEOPLE} p on p.customer_id = t.customer_id"
+            f" where {' or '.join(_tag_condition(tag, 't') for tag in tags)}) tagged"
+            " group by family, tag, value, stratum, arm"
         )
-    return f"select * from ({query}) counted order by tag, value, arm"
+    return f"select * from ({query}) counted order by tag, value, stratum, arm"
 
 
 def _rows(

@@ -12,7 +12,7 @@ from segml.errors import DataError
 from segml.measurement.built import BuiltList
 from segml.time_windows import Window
 
-PEOPLE = "measured_people"
+PEOPLE, LOG = "measured_people", "measured_log"
 STRATA = 10
 TREATED, HELD_OUT, GLOBALLY_HELD_OUT = "treated", "holdout", "global_holdout"
 EVENTS = (
@@ -30,7 +30,8 @@ def make_people(engine: Engine, built: BuiltList, net_of_returns: bool) -> None:
 
     Columns: customer_id, arm, score, stratum (tenth of the list's score, 10 highest, ties shared; 0 without a score),
     buyer (1 with an order in the window), orders, revenue, before_orders, before_revenue (window of equal length
-    before the send; money in minor units), and 0 or 1 for each of `EVENTS` in the window under the campaign's name.
+    before the send; money in minor units), 0 or 1 for each of `EVENTS` in the window under the campaign's name, and
+    `logged`, 1 with any of them. With a contact log, ``measured_log`` has one row for everybody with an event.
 
     Raises
     ------
@@ -40,11 +41,20 @@ def make_people(engine: Engine, built: BuiltList, net_of_returns: bool) -> None:
     if not engine.exists("orders"):
         raise DataError("measuring needs the orders table", "run `segml data` first")
     engine.register(_MEMBERS, [built.folder / "list.parquet", built.folder / "holdout.parquet"])
-    scored = "score" in engine.columns(_MEMBERS)
     engine.run(_money_sql(built.window, net_of_returns and engine.exists("returns")), _MONEY)
-    engine.run(_people_sql(built, has_log(engine), scored), PEOPLE)
+    log = has_log(engine)
+    if log:
+        engine.run(_events_sql(built), LOG)
+    bounds = _stratum_bounds(engine) if "score" in engine.columns(_MEMBERS) else None
+    engine.run(_people_sql(bounds, log), PEOPLE)
     engine.drop(_MONEY)
     engine.drop(_MEMBERS)
+
+
+def drop_people(engine: Engine) -> None:
+    """Forget the tables of the last list."""
+    engine.drop(PEOPLE)
+    engine.drop(LOG)
 
 
 def has_log(engine: Engine) -> bool:
@@ -76,33 +86,53 @@ def _in(column: str, start: int, end: int) -> str:
     return f"{column} >= {start} and {column} < {end}"
 
 
-def _people_sql(built: BuiltList, log: bool, scored: bool) -> str:
-    score = "cast(score as double)" if scored else "cast(null as double)"
-    members = f"select customer_id, arm, {score} as score from {_MEMBERS}"
+def _small(flag: str) -> str:
+    """One byte a person: ten million people with ten flags are then held in memory, not on disk."""
+    return f"cast({flag} as tinyint)"
+
+
+def _stratum_bounds(engine: Engine) -> list[float]:
+    """Return the lowest score of each tenth above the first; equal scores share a tenth, so there may be fewer."""
     ranked = (
-        "select customer_id, arm, score, case when score is null then 0 else cast(floor("
-        f"cast({STRATA} * (rank() over (order by score nulls last) - 1) as double) / count(score) over ()) as int) + 1"
-        f" end as stratum from ({members}) members"
+        "select score, sum(people) over (order by score) - people as below, sum(people) over () as everyone"
+        f" from (select cast(score as double) as score, count(*) as people from {_MEMBERS}"
+        " where score is not null group by cast(score as double)) counted"
     )
+    rows = engine.fetch(
+        f"select stratum, min(score) as least from (select score, cast(floor(cast({STRATA} * below as double)"
+        f" / everyone) as int) as stratum from ({ranked}) ranked) cut group by stratum order by stratum",
+        STRATA,
+    )
+    return [
+        float(least)
+        for stratum, least in zip(rows["stratum"], rows["least"], strict=True)
+        for _ in range(stratum > 0)
+    ]
+
+
+def _people_sql(bounds: list[float] | None, log: bool) -> str:
+    score, stratum = "cast(null as double)", "0"
+    if bounds is not None:
+        score = "cast(p.score as double)"
+        above = [f"case when {score} >= cast('{bound!r}' as double) then 1 else 0 end" for bound in bounds]
+        stratum = f"case when p.score is null then 0 else {' + '.join(['1', *above])} end"
     money = [f"coalesce(m.{name}, 0) as {name}" for name in ("orders", "revenue", *_COVARIATES)]
-    events = [f"{f'coalesce(e.{event}, 0)' if log else '0'} as {event}" for event in EVENTS]
-    join = f" left join ({_events_sql(built)}) e on e.customer_id = p.customer_id" if log else ""
+    events = [_small(f"coalesce(e.{event}, 0)" if log else "0") + f" as {event}" for event in EVENTS]
+    events.append(_small("case when e.customer_id is null then 0 else 1 end" if log else "0") + " as logged")
+    join = f" left join {LOG} e on e.customer_id = p.customer_id" if log else ""
     return (
-        "select p.customer_id as customer_id, p.arm as arm, p.score as score, p.stratum as stratum,"
-        f" case when coalesce(m.orders, 0) > 0 then 1 else 0 end as buyer, {', '.join([*money, *events])}"
-        f" from ({ranked}) p left join {_MONEY} m on m.customer_id = p.customer_id{join}"
+        f"select p.customer_id as customer_id, p.arm as arm, {score} as score, {_small(stratum)} as stratum,"
+        f" {_small('case when coalesce(m.orders, 0) > 0 then 1 else 0 end')} as buyer, {', '.join([*money, *events])}"
+        f" from {_MEMBERS} p left join {_MONEY} m on m.customer_id = p.customer_id{join}"
     )
 
 
 def _events_sql(built: BuiltList) -> str:
-    flags = [f"max(case when event = '{event}' then 1 else 0 end) as {event}" for event in EVENTS]
-    return f"select customer_id, {', '.join(flags)} from email_events where {log_condition(built)} group by customer_id"
-
-
-def log_condition(built: BuiltList, table: str = "email_events") -> str:
-    """Return the SQL condition for events of a list: its campaign, its window."""
-    window = _in(f"{table}.occurred_at", built.window.start.seconds, built.window.end.seconds)
-    return f"{table}.campaign_id = '{built.campaign}' and {window}"
+    window = _in("occurred_at", built.window.start.seconds, built.window.end.seconds)
+    condition = f"campaign_id = '{built.campaign}' and {window}"
+    tells = {event: f"case when event = '{event}' then 1 else 0 end" for event in EVENTS}
+    flags = [f"max({_small(told)}) as {event}" for event, told in tells.items()]
+    return f"select customer_id, {', '.join(flags)} from email_events where {condition} group by customer_id"
 
 
 def arm_columns() -> str:

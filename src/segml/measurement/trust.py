@@ -19,7 +19,7 @@ import numpy as np
 from segml.engine import Engine
 from segml.engine.keys import arm_sql
 from segml.measurement.built import BuiltList
-from segml.measurement.people import GLOBALLY_HELD_OUT, HELD_OUT, PEOPLE, TREATED, has_log, log_condition
+from segml.measurement.people import GLOBALLY_HELD_OUT, HELD_OUT, LOG, PEOPLE, TREATED
 
 CONTACTED_LIMIT = 0.10  # share of the held out who were contacted, above which they are no control
 CHECKED_PEOPLE = 20_000  # the check of the arms against features learns from no more
@@ -38,16 +38,13 @@ class Note:
     refuses: bool = False
 
 
-def list_notes(engine: Engine, built: BuiltList, contact_log: bool | None = None) -> list[Note]:
+def list_notes(engine: Engine) -> list[Note]:
     """Return what speaks for or against comparing the arms of the list in ``measured_people``.
 
     Parameters
     ----------
     engine : Engine
-        With ``measured_people`` of this list.
-    built : BuiltList
-    contact_log : bool, optional
-        Whether ``email_events`` tells what was sent; looked up by default.
+        With ``measured_people`` (and ``measured_log``) of this list.
 
     Returns
     -------
@@ -56,8 +53,7 @@ def list_notes(engine: Engine, built: BuiltList, contact_log: bool | None = None
     """
     counts = engine.fetch(_counts_sql()).set_index("arm").to_dict("index")
     notes = _contradictions(engine)
-    log = has_log(engine) if contact_log is None else contact_log
-    if not log or not sum(int(row["logged"]) for row in counts.values()):
+    if notes or not sum(int(row["logged"]) for row in counts.values()):
         return notes
     listed = counts.get(TREATED, {"people": 0, "sent": 0, "unsent_reactions": 0})
     notes += _contacted(counts, int(listed["sent"]), int(listed["people"]))
@@ -71,36 +67,31 @@ def list_notes(engine: Engine, built: BuiltList, contact_log: bool | None = None
     if silent:
         text = f"{silent:,} listed people reacted to a sending that the log does not hold"
         notes.append(Note("reaction_without_send", silent, int(listed["people"]), text))
-    return notes + _outsiders(engine, built)
+    return notes + _outsiders(engine, sum(int(row["logged"]) for row in counts.values()))
 
 
 def _counts_sql() -> str:
     reached = "greatest(sent, delivered, open, click)"
     reacted = "greatest(delivered, open, machine_open, click, unsubscribe, complaint, bounce)"
-    logged = "greatest(sent, delivered, open, machine_open, click, response, unsubscribe, complaint, bounce)"
     return (
         f"select arm, count(*) as people, cast(sum(sent) as bigint) as sent, cast(sum({reached}) as bigint) as reached,"
-        f" cast(sum({logged}) as bigint) as logged,"
+        f" cast(sum(logged) as bigint) as logged,"
         f" cast(sum(case when sent = 0 and {reacted} = 1 then 1 else 0 end) as bigint) as unsent_reactions"
         f" from {PEOPLE} group by arm order by arm"
     )
 
 
 def _contradictions(engine: Engine) -> list[Note]:
-    twice = engine.fetch(
-        "select count(*) as people, cast(coalesce(sum(case when arms > 1 then 1 else 0 end), 0) as bigint) as both"
-        f" from (select customer_id, count(distinct arm) as arms from {PEOPLE} group by customer_id"
-        " having count(*) > 1) twice"
-    ).iloc[0]
-    people, both = int(twice["people"]), int(twice["both"])
-    if not people:
-        return []
-    text = (
-        f"{both:,} people are both listed and held out"
-        if both
-        else f"{people:,} people stand on the list more than once"
+    """People in two arms; the smaller side is looked up in the other, nobody is sorted."""
+    both = int(
+        engine.value(
+            f"select count(distinct t.customer_id) from {PEOPLE} t join (select customer_id from {PEOPLE}"
+            f" where arm <> '{TREATED}') h on h.customer_id = t.customer_id where t.arm = '{TREATED}'"
+        )
+        or 0
     )
-    return [Note("contradictory_arms", people, people, f"{text}: nobody can be in two arms", True)]
+    text = f"{both:,} people are both listed and held out: nobody can be in two arms"
+    return [Note("contradictory_arms", both, both, text, True)] if both else []
 
 
 def _contacted(counts: Mapping[Any, Mapping[Any, Any]], sent: int, listed: int) -> list[Note]:
@@ -123,16 +114,9 @@ def _contacted(counts: Mapping[Any, Mapping[Any, Any]], sent: int, listed: int) 
     return notes
 
 
-def _outsiders(engine: Engine, built: BuiltList) -> list[Note]:
-    people = int(
-        engine.value(
-            "select count(distinct e.customer_id) as people from email_events e"
-            f" left join {PEOPLE} p on p.customer_id = e.customer_id"
-            f" where {log_condition(built, 'e')} and p.customer_id is null"
-        )
-        or 0
-    )
-    if not people:
+def _outsiders(engine: Engine, known: int) -> list[Note]:
+    people = int(engine.value(f"select count(*) from {LOG}") or 0) - known
+    if people <= 0:
         return []
     text = f"{people:,} people who were neither listed nor held out have events under this campaign's name"
     return [Note("not_on_the_list", people, people, text + "; they are not counted")]

@@ -38,6 +38,7 @@ SUSPICIOUS_AUC = 0.98
 IS_THE_LABEL = 0.9999
 _UNAVAILABLE = {
     "measure": "lists of a flat table can't be measured: it holds no orders that follow them",
+    "uplift": "what a contact changes is learnt from lists and the orders after them: a flat table holds none",
     "explain": "a flat table has one list and one model: the list's row bears the person's reasons",
     "erase": "a flat table is read anew each time: take the person out of the file and run again",
     "backtest": "a table drawn once has one cutoff, so there is nothing to go back to",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from segml.measurement.programme import measure_programme
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.loyalty import tier_moves
 from segml.pipelines.narration import Narrator, Silent
+from segml.pipelines.uplift import FOLDER as UPLIFT
 from segml.tables.partition import write_manifest, writing
 from segml.time_windows import Cutoff
 
@@ -78,6 +80,10 @@ def measure(config: Config, narrator: Narrator | None = None) -> MeasureResult:
             goals = goal_progress(load_goals(config.path("configs", "goals", f"{config.base}.yaml")), kpis)
         result = MeasureResult(config, until, target / "lift.parquet", lists, mailed, programme, kpis, goals)
         with writing(target) as temporary:
+            if (
+                target / UPLIFT
+            ).is_dir():  # `segml uplift` writes there, and measuring anew does not unlearn it
+                shutil.copytree(target / UPLIFT, temporary / UPLIFT)
             for name, table in tables_of(result).items():
                 table.to_parquet(temporary / f"{name}.parquet", index=False)
             write_manifest(temporary, {"data": base.data_hash, "data_until": until.label})

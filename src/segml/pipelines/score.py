@@ -34,6 +34,7 @@ from segml.scoring.tag_sources import previous_partition, register_tag_sources
 from segml.scoring.tag_table import TagsReport, write_tags
 from segml.scoring.tags import load_tags
 from segml.tables.consent import objectors_sql
+from segml.tables.outputs import UPLIFT_PREFIX
 from segml.tables.partition import content_sha256, write_manifest, writing
 from segml.time_windows import Cutoff
 
@@ -145,19 +146,21 @@ def load_champions(base: OpenBase) -> tuple[FeaturePlan, dict[str, RegisteredMod
     """
     config = base.config
     store = ModelStore(config.path(config.models_folder))
-    found = {task: store.champion(config.base, task) for task in TASKS}
+    tasks = (*TASKS, *store.tasks(config.base, UPLIFT_PREFIX))
+    found = {task: store.champion(config.base, task) for task in tasks}
     champions = {task: model for task, model in found.items() if model is not None}
-    if not champions:
-        plan = make_plan(base.engine, base.as_of, config.features.affinity_categories)
-        return plan, {}, dict.fromkeys(TASKS, "no champion")
-    first = next(iter(champions.values()))
-    plan = FeaturePlan.from_dict(first.metadata["plan"])
-    same = {
-        task: model for task, model in champions.items() if model.feature_contract == first.feature_contract
-    }
-    left_out = {task: "no champion" for task in TASKS if task not in champions}
+    first = next((model for model in champions.values() if "plan" in model.metadata), None)
+    plan = (
+        FeaturePlan.from_dict(first.metadata["plan"])
+        if first
+        else make_plan(base.engine, base.as_of, config.features.affinity_categories)
+    )
+    contract = first.feature_contract if first else plan.contract
+    same = {task: model for task, model in champions.items() if model.feature_contract == contract}
+    left_out = {task: "no champion" for task in tasks if task not in champions}
     left_out |= {
-        task: f"{model.label} was trained on other features than {first.label}; train again"
+        task: f"{model.label} was trained on other features than {first.label if first else 'the tables give now'};"
+        " train again"
         for task, model in champions.items()
         if task not in same
     }

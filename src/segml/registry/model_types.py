@@ -25,6 +25,7 @@ _TYPES: dict[str, str] = {
     "DeclaredTask": "segml.models.segments.declared_task:DeclaredTask",
     "NextTier": "segml.models.next_tier:NextTier",
     "FlatTask": "segml.models.flat:FlatTask",
+    "UpliftTask": "segml.models.uplift.task:UpliftTask",
 }
 
 

@@ -173,6 +173,12 @@ class ModelStore:
         with self.speaking_plainly("list the registered models"):
             return sorted(model.name for model in _pages(self.client.search_registered_models))
 
+    def tasks(self, base: str, prefix: str) -> list[str]:
+        """Return the registered tasks of a base that begin with `prefix`, sorted."""
+        start = self.model_name(base, prefix)
+        head = len(start) - len(prefix)
+        return [name[head:] for name in self.names() if name.startswith(start)]
+
     def aliases(self, name: str) -> dict[str, int]:
         """Return alias to version of a registered model; empty when there is no such model."""
         with self.speaking_plainly(f"look {name} up"):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from segml.tables.catalog import CUSTOMERS
 
+UPLIFT_PREFIX = "uplift_"  # of the column, and of the task, of each campaign whose increments are known
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 FEATURE_COLUMNS: tuple[str, ...] = (
@@ -55,7 +56,11 @@ _PATTERNS = {
         r"affinity_[a-z0-9_]+|(orders|spend|categories|contacts|responses|returns)_\d+d"
         r"|(orders|spend)_trend_\d+d|response_rate_\d+d"
     ),
-    "scores": re.compile(r"clv_\d+d(_low|_high)?|points_expiring_\d+d|[a-z0-9_]+_model_version"),
+    "scores": re.compile(
+        r"clv_\d+d(_low|_high)?|points_expiring_\d+d|[a-z0-9_]+_model_version|"
+        + UPLIFT_PREFIX
+        + r"[a-z0-9_]+"
+    ),
     "answers": re.compile(r"[a-z][a-z0-9_]*"),
 }
 WEB_COLUMNS = (
