@@ -76,6 +76,7 @@ def test_r37_the_oldest_points_are_spent_first_and_lapse_first() -> None:
     row = replayed(ledger_of(movements)).loc["ann"]
     assert row["points_balance"] == 100  # 30 of the 50 were spent, 20 lapsed
     assert row["points_expiring_30d"] == 100
+    assert row["next_lapse_at"] == day(-10)
     assert (row["loyalty_tier"], row["next_tier"], row["points_to_next_tier"]) == ("basic", "silver", 350)
 
 

@@ -139,8 +139,38 @@ def test_r15_what_was_done_on_the_web_and_what_was_not(engine, tmp_path):
         "cid": "none",
         "dot": "none",
     }
+    assert wide["needs.browse_intent"].dropna().to_dict() == {
+        "ann": "not_browsed_30d",
+        "bob": "not_browsed_30d",
+        "cid": "browsed_30d",
+        "dot": "not_browsed_30d",
+    }
     assert wide["needs.browsed_category"].dropna().to_dict() == {"cid": "garden"}
     assert wide["needs.browsed_not_bought"].dropna().to_dict() == {"cid": "yes"}
+
+
+def test_r15_coupons_unused_used_and_neither(engine, tmp_path):
+    engine.register(
+        "coupons",
+        pd.DataFrame(
+            [
+                ("ann", at(20), at(-3), None),
+                ("bob", at(20), at(-30), at(-1)),  # used only after the day
+                ("cid", at(20), at(5), at(12)),
+                ("dot", at(90), at(60), None),
+                ("eve", AS_OF.seconds, at(-9), None),  # given at the cutoff
+            ],
+            columns=["customer_id", "issued_at", "expires_at", "redeemed_at"],
+        ).astype({"redeemed_at": "Int64"}),
+    )
+    register_tag_sources(engine, AS_OF)
+    wide, _ = written(engine, tmp_path / "out")
+    assert wide["needs.coupon"].dropna().to_dict() == {
+        "ann": "expiring",
+        "bob": "unused",
+        "cid": "used",
+        "dot": "none",
+    }
 
 
 def test_r15_without_a_table_intent_is_unavailable_with_the_reason(engine, tmp_path):

@@ -134,8 +134,6 @@ class Campaign(Settings):
     def _addresses_somebody(self) -> Campaign:
         if not self.audience and self.trigger is None:
             raise ValueError("a campaign needs an audience of at least 1 condition, or a trigger")
-        if self.trigger and self.trigger.days < 0 and self.trigger.event != "birthday":
-            raise ValueError("days before an event are known for birthdays only")
         return self
 
     @model_validator(mode="after")

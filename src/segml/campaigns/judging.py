@@ -33,7 +33,7 @@ from segml.time_windows import Cutoff
 MILLION = 1_000_000
 LIST_TABLES = (
     *("customers", "features", "scores", "tags", "orders", "consents", "email_events", "returns"),
-    *("support_tickets", "web_events"),
+    *("support_tickets", "web_events", "coupons", "loyalty"),
 )
 TEMPORARY = (
     "list_base",

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
+from segml.campaigns import trigger_events
 from segml.config import Settings
 from segml.engine import Engine
+from segml.errors import did_you_mean
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
 EVENTS = "events.parquet"
@@ -27,7 +29,11 @@ TriggerName = Literal[
     "days_after_purchase",
     "open_cart",
     "slipping",
+    "browsed",
     "unused_coupon",
+    "expiring_coupon",
+    "points_expiring",
+    "near_next_tier",
 ]
 _NEEDS: Mapping[str, tuple[str, str]] = {
     "first_purchase": ("orders", "ordered_at"),
@@ -37,6 +43,14 @@ _NEEDS: Mapping[str, tuple[str, str]] = {
     "birthday": ("customers", "birth_date"),
     "open_cart": ("web_events", "event"),
     "slipping": ("orders", "ordered_at"),
+    **trigger_events.NEEDS,
+}
+_AHEAD = ("expiring_coupon", "points_expiring")
+_LACKING = {
+    "unused_coupon": "coupons that were given out (table coupons)",
+    "expiring_coupon": "coupons that were given out, with their end (coupons.expires_at)",
+    "points_expiring": "points that lapse (loyalty_ledger.expires_at)",
+    "near_next_tier": "points and tiers (table loyalty_ledger, loyalty.tiers in the configuration)",
 }
 _OLDEST = 120
 
@@ -46,21 +60,51 @@ class Trigger(Settings):
 
     event: TriggerName
     days: int = Field(
-        default=0, ge=-31, description="days after the event; before it when negative (birthdays only)"
+        default=0,
+        ge=-90,
+        description="days after the event; before it when negative (birthday, expiring_coupon, points_expiring)",
     )
     within_days: int = Field(default=7, ge=1, le=60, description="days an event waits to be answered")
     activity: tuple[str, ...] = Field(
         default=("slipping",), description="values of lifecycle.activity that are slipping"
     )
+    of: Literal["category", "product_id"] = Field(
+        default="category", description="what was looked at (browsed)"
+    )
+    times: int = Field(default=2, ge=1, description="how often it was looked at (browsed)")
+    look_days: int = Field(default=30, ge=1, le=365, description="within how many days (browsed)")
+    points: int = Field(default=100, ge=1, description="points missing at most (near_next_tier)")
+
+    @field_validator("event", mode="before")
+    @classmethod
+    def _is_known(cls, value: Any) -> Any:
+        if value not in get_args(TriggerName):
+            raise ValueError(
+                f"unknown event {value!r}{did_you_mean(str(value), get_args(TriggerName))}; one of"
+                f" {', '.join(get_args(TriggerName))}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _days_have_a_side(self) -> Trigger:
+        if self.event in _AHEAD and self.days >= 0:
+            raise ValueError(
+                f"{self.event} is told before it happens: `days` is negative, -7 for a week, got {self.days}"
+            )
+        if self.event not in (*_AHEAD, "birthday") and self.days < 0:
+            raise ValueError(
+                f"nobody knows of {self.event} before it happens: `days` is 0 or more, got {self.days}"
+            )
+        if self.event == "birthday" and self.days < -31:
+            raise ValueError(f"a birthday is at most 31 days ahead, got {self.days}")
+        return self
 
 
 def trigger_missing(trigger: Trigger, available: Mapping[str, Iterable[str]], tags: bool) -> str:
     """Say what a trigger needs and the base has not; empty when it can be answered."""
-    if trigger.event == "unused_coupon":
-        return "coupons that were issued: the tables hold only those that were used"
     table, column = _NEEDS[trigger.event]
     if column not in set(available.get(table, ())):
-        return f"{table}.{column}"
+        return _LACKING.get(trigger.event, f"{table}.{column}")
     return "tag lifecycle.activity" if trigger.event == "slipping" and not tags else ""
 
 
@@ -106,6 +150,8 @@ def events_sql(engine: Engine, trigger: Trigger, as_of: Cutoff) -> str:
         return _slipping_sql(trigger, as_of)
     if trigger.event == "open_cart":
         return _due_sql(_carts_sql(as_of), trigger, as_of)
+    if trigger.event in trigger_events.NEEDS:
+        return _occasions_sql(engine, trigger, as_of)
     if trigger.event == "days_after_purchase":
         last = (
             "select customer_id, concat('order ', cast(max(ordered_at) as string)) as event_key,"
@@ -121,6 +167,21 @@ def events_sql(engine: Engine, trigger: Trigger, as_of: Cutoff) -> str:
     return _due_sql(
         f"select customer_id, {key} as event_key, {moment} as event_at from {table}", trigger, as_of
     )
+
+
+def _occasions_sql(engine: Engine, trigger: Trigger, as_of: Cutoff) -> str:
+    if trigger.event == "browsed":
+        looked = trigger_events.browsed_sql(engine, as_of, trigger.of, trigger.times, trigger.look_days)
+        return _due_sql(looked, trigger, as_of)
+    if trigger.event == "points_expiring":
+        return trigger_events.points_expiring_sql(as_of, -trigger.days)
+    if trigger.event == "near_next_tier":
+        return trigger_events.near_next_tier_sql(as_of, trigger.points)
+    columns = engine.columns("coupons")
+    if trigger.event == "expiring_coupon":
+        ending = trigger_events.coupons_sql(as_of, columns, "expires_at")
+        return trigger_events.ahead_sql(ending, as_of, -trigger.days)
+    return _due_sql(trigger_events.coupons_sql(as_of, columns, "issued_at"), trigger, as_of)
 
 
 def _due_sql(events: str, trigger: Trigger, as_of: Cutoff) -> str:

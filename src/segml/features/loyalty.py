@@ -24,6 +24,7 @@ from segml.time_windows import SECONDS_PER_DAY, Cutoff, period_around
 LEDGER = "loyalty_ledger"
 LOYALTY = "loyalty"
 PACE_DAYS = 365
+LAPSE_DAYS = 90
 BALANCE_COLUMNS = ("points_balance", "points_earned_365d")
 TIER_COLUMNS = ("points_earned_period", "points_to_next_tier", "loyalty_tier", "next_tier")
 EARNING_COLUMNS = {
@@ -64,9 +65,11 @@ def balances_sql(columns: Sequence[str], as_of: Cutoff, soon_days: int = 30) -> 
     Returns
     -------
     str
-        customer_id, points_balance, points_expiring (of the balance, if nothing is spent).
+        customer_id, points_balance, points_expiring (of the balance, if nothing is spent), next_lapse_at (when the
+        first of what is there now lapses, up to `LAPSE_DAYS` ahead).
     """
     until, soon = as_of.seconds, as_of.seconds + soon_days * SECONDS_PER_DAY
+    ahead = as_of.seconds + max(soon_days, LAPSE_DAYS) * SECONDS_PER_DAY
     moments = "select customer_id, occurred_at as moment, points as earned, 0 as spent, 0 as lapsing"
     ledger = f"from {LEDGER} where occurred_at < {until}"
     parts = [
@@ -77,7 +80,7 @@ def balances_sql(columns: Sequence[str], as_of: Cutoff, soon_days: int = 30) -> 
     if "expires_at" in columns:
         parts.append(
             "select customer_id, expires_at as moment, 0 as earned, 0 as spent, points as lapsing"
-            f" {ledger} and points > 0 and expires_at is not null and expires_at <= {soon}"
+            f" {ledger} and points > 0 and expires_at is not null and expires_at <= {ahead}"
         )
     # Within one moment a spend comes before a lapse: points can be used until they end.
     lapsed = (
@@ -87,15 +90,21 @@ def balances_sql(columns: Sequence[str], as_of: Cutoff, soon_days: int = 30) -> 
         " window history as (partition by customer_id order by moment, lapsing, spent desc"
         " rows between unbounded preceding and current row)"
     )
+    lost_now = f"max(case when lapsing > 0 and moment <= {until} then lost else 0 end)"
+    known = (
+        f"select *, greatest(coalesce({lost_now} over (partition by customer_id), 0), 0) as lost_now"
+        f" from ({lapsed}) replayed"
+    )
     sums = (
-        f"select customer_id, sum(earned) as earned, sum(spent) as spent,"
-        f" greatest(coalesce(max(case when lapsing > 0 and moment <= {until} then lost else 0 end), 0), 0) as lost,"
-        " greatest(coalesce(max(case when lapsing > 0 then lost else 0 end), 0), 0) as lost_soon"
-        f" from ({lapsed}) replayed group by customer_id"
+        "select customer_id, sum(earned) as earned, sum(spent) as spent, max(lost_now) as lost,"
+        f" greatest(coalesce(max(case when lapsing > 0 and moment <= {soon} then lost else 0 end), 0), 0) as lost_soon,"
+        f" min(case when lapsing > 0 and moment > {until} and lost > lost_now then moment end) as next_lapse_at"
+        f" from ({known}) known group by customer_id"
     )
     return (
         "select customer_id, cast(earned - spent - lost as bigint) as points_balance,"
-        f" cast(lost_soon - lost as bigint) as points_expiring from ({sums}) sums"
+        " cast(lost_soon - lost as bigint) as points_expiring, cast(next_lapse_at as bigint) as next_lapse_at"
+        f" from ({sums}) sums"
     )
 
 
@@ -230,7 +239,7 @@ def replay_ledger(engine: Engine, as_of: Cutoff, programme: LoyaltySettings, int
     engine.run(
         "select b.customer_id as customer_id, cast(b.points_balance as double) as points_balance,"
         f" cast(b.points_expiring as double) as {expiring_column(programme)},"
-        f" {', '.join(f'e.{name} as {name}' for name in earned)}"
+        f" b.next_lapse_at as next_lapse_at, {', '.join(f'e.{name} as {name}' for name in earned)}"
         f" from ({balances}) b left join ({earnings_sql(as_of, programme)}) e on e.customer_id = b.customer_id"
         " order by customer_id",
         into,

@@ -17,6 +17,7 @@ from segml.config import Config
 from segml.config.reading import validated
 from segml.errors import ConfigurationError, DataError
 from segml.pipelines.base import OpenBase, open_base
+from segml.pipelines.loyalty import register_loyalty
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.score import SCORES
 from segml.scoring.tags import load_tags
@@ -76,7 +77,7 @@ def lists_of_base(base: OpenBase, narrator: Narrator) -> ListsResult:
 
 
 def register_day(base: OpenBase) -> dict[str, Any]:
-    """Register scores, tags and features of the day; return the manifest of the scores.
+    """Register scores, tags, features and loyalty points of the day; return the manifest of the scores.
 
     Raises
     ------
@@ -95,6 +96,7 @@ def register_day(base: OpenBase) -> dict[str, Any]:
         ("features", snapshot / "features"),
     ):
         base.engine.register(name, place)
+    register_loyalty(base)
     return manifest
 
 

@@ -134,6 +134,14 @@ def days_of(period: Window) -> list[Cutoff]:
     return [period.start.plus_days(period.days * number // DAYS_A_PERIOD) for number in range(DAYS_A_PERIOD)]
 
 
+def register_loyalty(base: OpenBase) -> None:
+    """Make the table ``loyalty`` readable, as far as there is a ledger: triggers answer what stands in it."""
+    if points_missing(base):
+        base.engine.drop(LOYALTY)
+    elif not base.engine.exists(LOYALTY):
+        replay_ledger(base.engine, base.as_of, base.config.loyalty, LOYALTY)
+
+
 def loyalty_rule(base: OpenBase, champion: RegisteredModel | None) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Return what scores points and tiers: balances looked up by chunk, and the champion's P(next tier)."""
     programme = base.config.loyalty

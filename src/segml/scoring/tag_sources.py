@@ -7,13 +7,19 @@ is simply not there, and the tags that need it say so.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from segml.engine import Engine
 from segml.tables.partition import read_manifest
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
-BEHIND = {"web": "web_events", "support": "support_tickets", "answers": "surveys"}
+BEHIND = {
+    "web": "web_events",
+    "support": "support_tickets",
+    "coupon_state": "coupons",
+    "answers": "surveys",
+}
 """Which canonical table stands behind each of these; for the reason when it is missing."""
 
 _ITEM = re.compile(r"[a-z][a-z0-9_]{0,60}")
@@ -22,7 +28,7 @@ _EVENTS = {"visit": "visit", "search": "search", "view": "browse", "cart_add": "
 
 
 def register_tag_sources(engine: Engine, as_of: Cutoff, previous: Path | None = None) -> list[str]:
-    """Make ``web``, ``support``, ``answers`` and ``previous`` readable as far as their tables exist.
+    """Make ``web``, ``support``, ``coupon_state``, ``answers`` and ``previous`` readable as far as their tables exist.
 
     Parameters
     ----------
@@ -43,6 +49,8 @@ def register_tag_sources(engine: Engine, as_of: Cutoff, previous: Path | None = 
         queries["web"] = web_sql(as_of)
     if engine.exists("support_tickets"):
         queries["support"] = support_sql(as_of)
+    if engine.exists("coupons"):
+        queries["coupon_state"] = coupon_sql(as_of, engine.columns("coupons"))
     if engine.exists("surveys"):
         items = _items(engine, as_of)
         if items:
@@ -50,7 +58,7 @@ def register_tag_sources(engine: Engine, as_of: Cutoff, previous: Path | None = 
     if previous is not None:
         engine.register("previous_tags", previous / "tags.parquet")
         queries["previous"] = previous_sql(as_of, previous)
-    for name in ("web", "support", "answers", "previous"):
+    for name in ("web", "support", "coupon_state", "answers", "previous"):
         engine.drop(name)
     for name, sql in queries.items():
         engine.run(sql, name)
@@ -102,6 +110,25 @@ def support_sql(as_of: Cutoff) -> str:
         f" {_count(f'kind = {chr(39)}complaint{chr(39)} and opened_at >= {year}')} as complaints_365d,"
         f" {_count(f'kind = {chr(39)}praise{chr(39)} and opened_at >= {year}')} as praises_365d"
         f" from support_tickets where opened_at < {as_of.seconds} group by customer_id"
+    )
+
+
+def coupon_sql(as_of: Cutoff, columns: Sequence[str]) -> str:
+    """One row a person who ever got a coupon: how many can still be used, and when the first of them ends.
+
+    A coupon that was used at or after the day is not used yet; one without an end never lapses.
+    """
+    until = as_of.seconds
+    valid = f"(expires_at is null or expires_at >= {until})" if "expires_at" in columns else "true"
+    used = "redeemed_at" if "redeemed_at" in columns else "cast(null as bigint)"
+    ends = "expires_at" if "expires_at" in columns else "cast(null as bigint)"
+    unused = f"{valid} and ({used} is null or {used} >= {until})"
+    return (
+        f"select customer_id, {_count(unused)} as unused_coupons,"
+        f" cast(min(case when {unused} then {ends} end) - {until} as double) / {SECONDS_PER_DAY} as days_to_expiry,"
+        f" {_days_since(as_of, 'max(issued_at)')} as days_since_issue,"
+        f" {_days_since(as_of, f'max(case when {used} < {until} then {used} end)')} as days_since_use"
+        f" from coupons where issued_at < {until} group by customer_id"
     )
 
 

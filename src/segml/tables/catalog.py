@@ -162,6 +162,20 @@ LOYALTY_LEDGER = Table(
     time_column="occurred_at",
 )
 
+COUPONS = Table(
+    "coupons",
+    "one row a coupon (or booklet of them) given to a person",
+    (
+        Column("coupon_id", "text", "the coupon, or the campaign whose booklet it is", required=True),
+        _CUSTOMER,
+        Column("issued_at", "time", "when it was given", unit="seconds", required=True),
+        Column("expires_at", "time", "when it ends", unit="seconds"),
+        Column("redeemed_at", "time", "when it was used first", unit="seconds"),
+    ),
+    key=("coupon_id", "customer_id", "issued_at"),
+    time_column="issued_at",
+)
+
 SUPPORT_TICKETS = Table(
     "support_tickets",
     "one row a contact with customer service",
@@ -225,6 +239,7 @@ TABLES: dict[str, Table] = {
         WEB_EVENTS,
         CONSENTS,
         LOYALTY_LEDGER,
+        COUPONS,
         SUPPORT_TICKETS,
         SURVEYS,
         CAMPAIGNS,

@@ -73,6 +73,7 @@ KNOWN_COLUMNS: dict[str, tuple[str, ...]] = {
     "customers": tuple(column.name for column in CUSTOMERS.columns if not column.personal),
     "web": WEB_COLUMNS,
     "support": ("open_complaints", "complaints_365d", "praises_365d"),
+    "coupon_state": ("unused_coupons", "days_to_expiry", "days_since_issue", "days_since_use"),
     "answers": (),
     "previous": ("stage", "activity", "predicted_tier", "segment", "days_ago"),
 }

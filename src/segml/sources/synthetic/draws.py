@@ -24,7 +24,7 @@ NEVER = 2**62  # "no such moment" in an array of seconds; null in a table
 WHOLE_SHOP = 2**32 - 1  # the block number of draws that belong to no customer
 STREAMS = (
     "products", "latent", "accounts", "purchases", "lines", "places", "returns", "consents", "permissions",
-    "campaigns", "email", "web", "loyalty", "tickets", "surveys", "cards",
+    "campaigns", "email", "web", "loyalty", "tickets", "surveys", "cards", "coupons",
 )  # fmt: skip
 
 

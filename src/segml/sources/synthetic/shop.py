@@ -17,7 +17,7 @@ import pyarrow as pa
 from segml.sources.synthetic.contacts import Contacts, arms_truth, consent_table, email_table, run_campaigns
 from segml.sources.synthetic.customers import Traits, customer_table, draw_traits, person_ids
 from segml.sources.synthetic.draws import NEVER, Coded, Flags, Ints, keep_rows, truth_table
-from segml.sources.synthetic.engagement import loyalty_table, ticket_table, web_table
+from segml.sources.synthetic.engagement import coupon_table, loyalty_table, ticket_table, web_table
 from segml.sources.synthetic.purchases import draw_lines, draw_orders, expected_repeats, order_tables
 from segml.sources.synthetic.rhythm import Rhythm, campaign_ids, campaign_table, product_tables
 from segml.sources.synthetic.surveys import cluster_truth, item_truth, survey_tables
@@ -121,6 +121,7 @@ def block_tables(rhythm: Rhythm, block: int) -> dict[str, pa.Table]:
         "customers": lambda: (everyone, customer_table(rhythm, traits)),
         "email_events": lambda: email_table(rhythm, traits, contacts),
         "consents": lambda: consent_table(rhythm, traits, contacts.consent),
+        "coupons": lambda: coupon_table(rhythm, traits, contacts.orders),
         "support_tickets": lambda: ticket_table(rhythm, traits, contacts.orders),
     }
     rows |= {name: make() for name, make in makers.items() if name in shop.tables}
