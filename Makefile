@@ -86,8 +86,8 @@ format: setup ## rewrite the code in the house's format
 	@$(BIN)/ruff format src tests
 	@$(BIN)/ruff check --fix src tests
 
-bench: setup ## speed and memory against what a user would take instead
-	@$(BIN)/python -m tests.bench
+bench: setup ## speed and memory against what a user would take instead; GROUPS="btyd btyd-large" chooses
+	@$(BIN)/python -m tests.bench $(GROUPS)
 
 accuracy: setup ## figures on public data beside published bars and the naive rule
 	@$(BIN)/python -m tests.accuracy

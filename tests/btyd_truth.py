@@ -65,3 +65,25 @@ def draw_gamma_gamma(n: int, seed: int, params: tuple[float, float, float]) -> p
     return pd.DataFrame(
         {"repeat_orders": orders, "mean_spend": rng.gamma(p * orders, 1 / (nu * orders)), "true_mean": p / nu}
     )
+
+
+def draw_contracts(n: int, seed: int, params: tuple[float, float], longest: int = 8) -> pd.DataFrame:
+    """Return contracts of a shifted beta-geometric: renewals due so far, and whether the last one failed."""
+    rng = np.random.default_rng(seed)
+    fails_at, due = rng.geometric(rng.beta(*params, n)), rng.integers(1, longest + 1, n)
+    return pd.DataFrame({"age": np.minimum(fails_at, due), "lost": (fails_at <= due).astype(int)})
+
+
+def draw_opportunities(
+    n: int, seed: int, params: tuple[float, float, float, float], chances: int = 8
+) -> pd.DataFrame:
+    """Return histories of a BG/BB over opportunities that began up to `chances` ago."""
+    rng = np.random.default_rng(seed)
+    alpha, beta, gamma, delta = params
+    age = rng.integers(3, chances + 1, n)
+    buys, leaves = rng.beta(alpha, beta, n), rng.beta(gamma, delta, n)
+    at = np.arange(1, chances + 1)
+    here = at < rng.geometric(np.maximum(leaves, 1e-12))[:, None]
+    bought = here & (at <= age[:, None]) & (rng.random((n, chances)) < buys[:, None])
+    last = np.where(bought, at, 0).max(axis=1)
+    return pd.DataFrame({"repeat_orders": bought.sum(axis=1), "recency": last, "age": age})

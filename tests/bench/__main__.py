@@ -9,10 +9,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from .btyd import compare
 from .cases import CASES, prepare
 from .measure import Cost, run_apart, run_here
 
-SLOW = ("large",)
+SLOW = ("large", "btyd-large", "btyd-summary")  # many minutes, or ten times the base: by name only
+SHOP = ("features", "cutoffs", "large", "scoring")  # groups that read the large shop
 
 
 def main() -> None:
@@ -25,8 +27,8 @@ def main() -> None:
         return
     options.folder.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(options.names)) or [name for name in CASES if name not in SLOW]
-    arguments = _passed_on(options) + [f"--{name}" for name in ("large", "scoring") if name in names]
-    if set(names) - {"start"}:
+    arguments = _passed_on(options) + _needs(names)
+    if set(names) - {"start", "segments"}:
         with console.status("making the base (once)"):
             run_apart("prepare", arguments)
     for name in names:
@@ -36,6 +38,22 @@ def main() -> None:
                 with console.status(f"{case.__name__} {repeat + 1}/{options.repeat}"):
                     costs.setdefault(case.__name__, []).append(run_apart(case.__name__, arguments))
         console.print(_table(name, costs))
+        if name.startswith("btyd"):
+            found = {case: measured[0].facts for case, measured in costs.items()}
+            for line in compare(found, options.folder):
+                console.print(line, soft_wrap=True, highlight=False)
+
+
+def _needs(names: list[str]) -> list[str]:
+    """Return the flags that tell `prepare` what the named groups read."""
+    needs = {
+        "large": "large" in names,
+        "scoring": "scoring" in names,
+        "shop": bool({*SHOP} & {*names}),
+        "btyd": any(name.startswith("btyd") for name in names),
+        "btyd-large": bool({"btyd-large", "btyd-summary"} & {*names}),
+    }
+    return [f"--{flag}" for flag, needed in needs.items() if needed]
 
 
 def _table(name: str, costs: dict[str, list[Cost]]) -> Table:
@@ -46,6 +64,9 @@ def _table(name: str, costs: dict[str, list[Cost]]) -> Table:
     best = {case: _best(measured) for case, measured in costs.items()}
     base = next(iter(best.values()))
     for case, cost in best.items():
+        if "unavailable" in cost.facts:
+            table.add_row(case, "not run")
+            continue
         ratios = (cost.wall / base.wall, cost.cpu / base.cpu, cost.memory / base.memory)
         table.add_row(
             case,
@@ -78,7 +99,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=1, help="runs of each case; the fastest is shown")
     parser.add_argument("--folder", type=Path, default=Path("data/bench"), help="where the base is kept")
     parser.add_argument("--case", help=argparse.SUPPRESS)
-    for flag in ("--large", "--scoring"):
+    for flag in ("--large", "--scoring", "--shop", "--btyd", "--btyd-large"):
         parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from segml.time_windows import Cutoff
 
+from . import btyd
+
 LAST = Cutoff.parse("2023-10-01")
 HORIZON = 90
 Facts = dict[str, Any]
@@ -77,6 +79,10 @@ def prepare(options: argparse.Namespace) -> Facts:
     """Make the base that the other cases read; it is kept."""
     from .shop import BenchShop, make_bench_shop
 
+    if options.btyd:
+        btyd.prepare_btyd(options)
+    if not options.shop:
+        return {}
     made = make_bench_shop(BenchShop(options.customers), options.folder)
     if options.large:
         make_bench_shop(BenchShop(10 * options.customers), options.folder)
@@ -107,6 +113,10 @@ CASES: dict[str, list[Callable[[argparse.Namespace], Facts]]] = {
     "large": [features_segml_large],
     "scoring": [score_customers],
     "segments": [segments_segml, segments_sklearn],
+    "btyd": [btyd.btyd_fit_segml, btyd.btyd_fit_lifetimes, btyd.btyd_fit_pymc],
+    "btyd-value": [btyd.btyd_value_segml, btyd.btyd_value_lifetimes],
+    "btyd-large": [btyd.btyd_fit_segml_large, btyd.btyd_fit_lifetimes_large],
+    "btyd-summary": [btyd.btyd_summary_segml, btyd.btyd_summary_lifetimes],
     "start": [python_alone, import_segml, segml_help],
 }
 
