@@ -352,6 +352,12 @@ def measure_screen(result: MeasureResult) -> RenderableType:
             *_beside_lift(result),
             *[_line(str(row.statement)) for row in result.programme.itertuples()],
         ]
+    if len(result.proposals):
+        parts.append(Rule("proposals, for you to decide; nothing is applied", style="dim"))
+        proposed = _table("campaign", "setting", "now", "proposed", "evidence")
+        for row in result.proposals.itertuples():
+            proposed.add_row(*map(str, (row.campaign, row.setting, row.present, row.proposed, row.statement)))
+        parts.append(proposed)
     if len(result.mailed):
         parts += [Rule("campaigns that were not drawn by lot", style="dim"), *_mailed(result.mailed)]
     if len(result.kpis):

@@ -19,6 +19,7 @@ from segml.errors import DataError
 from segml.measurement.adjusted import COLUMNS as ESTIMATE_COLUMNS
 from segml.measurement.adjusted import adjusted_frame
 from segml.measurement.built import BuiltList, built_lists
+from segml.measurement.knobs import joined_cells, knob_cells
 from segml.measurement.outcomes import (
     RESPONSE_COLUMNS,
     RESULT_COLUMNS,
@@ -53,6 +54,8 @@ class MeasuredLists:
         Sent, delivered, opened ..., conversions and revenue of each list, over everybody and by segment.
     responses : DataFrame
         Exact counts by list, segment, tenth of the score and arm: a working table for models.
+    knobs : DataFrame
+        Buyers by tenth of what the settings cut, and arm: what proposals are made of.
     notes : DataFrame
         What speaks for or against comparing the arms, in words.
     """
@@ -62,6 +65,7 @@ class MeasuredLists:
     results: pd.DataFrame
     responses: pd.DataFrame
     notes: pd.DataFrame
+    knobs: pd.DataFrame
 
     @property
     def measured(self) -> pd.DataFrame:
@@ -87,6 +91,7 @@ def measure_lists(
     *,
     features_of: PlaceOf = _nowhere,
     tags_of: PlaceOf = _nowhere,
+    scores_of: PlaceOf = _nowhere,
 ) -> MeasuredLists:
     """Compare treated and held-out people of every list, intention to treat.
 
@@ -102,8 +107,9 @@ def measure_lists(
         Arms and groups with fewer people are suppressed.
     net_of_returns : bool
         Subtract what came back within the window.
-    features_of, tags_of : callable
-        Day of a list -> its features (the arms must not be told from them) and tags (results by segment), if any.
+    features_of, tags_of, scores_of : callable
+        Day of a list -> its features (the arms must not be told from them), tags (results by segment) and scores (what
+        proposals cut), if any.
 
     Returns
     -------
@@ -121,7 +127,9 @@ def measure_lists(
         raise DataError("measuring needs the orders table", "run `segml data` first")
     events = known_events(engine)
     parts = [
-        _measure(engine, one, data_until, minimum_cell, net_of_returns, events, features_of, tags_of)
+        _measure(
+            engine, one, data_until, minimum_cell, net_of_returns, events, features_of, tags_of, scores_of
+        )
         for one in built
     ]
     drop_people(engine)
@@ -135,6 +143,7 @@ def measure_lists(
             [_note_row(one, note) for one, part in zip(built, parts, strict=True) for note in part.notes],
             columns=list(NOTE_COLUMNS),
         ),
+        joined_cells([part.knobs for part in parts]),
     )
 
 
@@ -145,6 +154,7 @@ class _Measured:
     estimates: pd.DataFrame
     results: list[dict[str, Any]]
     responses: pd.DataFrame
+    knobs: pd.DataFrame
 
 
 def _measure(
@@ -156,6 +166,7 @@ def _measure(
     events: set[str],
     features_of: PlaceOf,
     tags_of: PlaceOf,
+    scores_of: PlaceOf,
 ) -> _Measured:
     complete = data_until >= built.window.end
     make_people(engine, built, net_of_returns)
@@ -179,6 +190,9 @@ def _measure(
         _estimates(engine, built) if row["status"] == "measured" else pd.DataFrame(),
         results,
         response_rows(cells, built, tags) if complete and not refused else pd.DataFrame(),
+        knob_cells(engine, built, features_of(built.as_of), scores_of(built.as_of))
+        if row["status"] == "measured"
+        else pd.DataFrame(),
     )
 
 

@@ -45,7 +45,7 @@ def make_people(engine: Engine, built: BuiltList, net_of_returns: bool) -> None:
     log = has_log(engine)
     if log:
         engine.run(_events_sql(built), LOG)
-    bounds = _stratum_bounds(engine) if "score" in engine.columns(_MEMBERS) else None
+    bounds = tenth_bounds(engine, _MEMBERS, "score") if "score" in engine.columns(_MEMBERS) else None
     engine.run(_people_sql(bounds, log), PEOPLE)
     engine.drop(_MONEY)
     engine.drop(_MEMBERS)
@@ -91,31 +91,32 @@ def _small(flag: str) -> str:
     return f"cast({flag} as tinyint)"
 
 
-def _stratum_bounds(engine: Engine) -> list[float]:
-    """Return the lowest score of each tenth above the first; equal scores share a tenth, so there may be fewer."""
+def tenth_bounds(engine: Engine, table: str, column: str) -> list[float]:
+    """Return the lowest value of each tenth above the first; equal values share a tenth, so there may be fewer."""
     ranked = (
-        "select score, sum(people) over (order by score) - people as below, sum(people) over () as everyone"
-        f" from (select cast(score as double) as score, count(*) as people from {_MEMBERS}"
-        " where score is not null group by cast(score as double)) counted"
+        "select v, sum(people) over (order by v) - people as below, sum(people) over () as everyone"
+        f" from (select cast({column} as double) as v, count(*) as people from {table}"
+        f" where {column} is not null group by cast({column} as double)) counted"
     )
     rows = engine.fetch(
-        f"select stratum, min(score) as least from (select score, cast(floor(cast({STRATA} * below as double)"
-        f" / everyone) as int) as stratum from ({ranked}) ranked) cut group by stratum order by stratum",
+        f"select tenth, min(v) as least from (select v, cast(floor(cast({STRATA} * below as double)"
+        f" / everyone) as int) as tenth from ({ranked}) ranked) cut group by tenth order by tenth",
         STRATA,
     )
-    return [
-        float(least)
-        for stratum, least in zip(rows["stratum"], rows["least"], strict=True)
-        for _ in range(stratum > 0)
-    ]
+    return [float(least) for tenth, least in zip(rows["tenth"], rows["least"], strict=True) if tenth > 0]
+
+
+def stratum_sql(value: str, bounds: list[float]) -> str:
+    """Return SQL for the tenth of a value, 1 to 10, 0 when it is missing."""
+    above = [f"case when {value} >= cast('{bound!r}' as double) then 1 else 0 end" for bound in bounds]
+    return f"case when {value} is null then 0 else {' + '.join(['1', *above])} end"
 
 
 def _people_sql(bounds: list[float] | None, log: bool) -> str:
     score, stratum = "cast(null as double)", "0"
     if bounds is not None:
         score = "cast(p.score as double)"
-        above = [f"case when {score} >= cast('{bound!r}' as double) then 1 else 0 end" for bound in bounds]
-        stratum = f"case when p.score is null then 0 else {' + '.join(['1', *above])} end"
+        stratum = stratum_sql(score, bounds)
     money = [f"coalesce(m.{name}, 0) as {name}" for name in ("orders", "revenue", *_COVARIATES)]
     events = [_small(f"coalesce(e.{event}, 0)" if log else "0") + f" as {event}" for event in EVENTS]
     events.append(_small("case when e.customer_id is null then 0 else 1 end" if log else "0") + " as logged")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -17,6 +18,7 @@ from segml.measurement.kpis import kpi_frame, month_ends
 from segml.measurement.mailed import mailed_campaigns
 from segml.measurement.measure import MeasuredLists, measure_lists
 from segml.measurement.programme import measure_programme
+from segml.measurement.proposals import make_proposals
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.loyalty import tier_moves
 from segml.pipelines.narration import Narrator, Silent
@@ -43,6 +45,8 @@ class MeasureResult:
         The pack of key figures at every month's end.
     goals : DataFrame
         Progress and needed pace of the goals in ``configs/goals/<base>.yaml``.
+    proposals : DataFrame
+        Settings that past lists speak against, each with its evidence; nothing is applied.
     """
 
     config: Config
@@ -53,6 +57,7 @@ class MeasureResult:
     programme: pd.DataFrame
     kpis: pd.DataFrame
     goals: pd.DataFrame
+    proposals: pd.DataFrame
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -74,11 +79,14 @@ def measure(config: Config, narrator: Narrator | None = None) -> MeasureResult:
         engine, until, cell = base.engine, base.observed_until, config.lists.minimum_cell
         with tell.step("lift"):
             lists, mailed, programme = _measured(base)
+            proposals = make_proposals(lists.frame, lists.knobs, lists.responses, _definitions(config))
         with tell.step("key figures"):
             ends = month_ends(base.first_day, until)
             kpis = kpi_frame(engine, ends, base.first_day, config.horizons.churn, cell, tier_moves(base))
             goals = goal_progress(load_goals(config.path("configs", "goals", f"{config.base}.yaml")), kpis)
-        result = MeasureResult(config, until, target / "lift.parquet", lists, mailed, programme, kpis, goals)
+        result = MeasureResult(
+            config, until, target / "lift.parquet", lists, mailed, programme, kpis, goals, proposals
+        )
         with writing(target) as temporary:
             if (
                 target / UPLIFT
@@ -99,6 +107,7 @@ def tables_of(result: MeasureResult) -> dict[str, pd.DataFrame]:
         "contacts": result.lists.contacts,
         "responses": result.lists.responses,
         "notes": result.lists.notes,
+        "proposals": result.proposals,
         "mailed": result.mailed,
         "programme": result.programme,
         "kpis": result.kpis,
@@ -120,12 +129,20 @@ def _measured(base: OpenBase) -> tuple[MeasuredLists, pd.DataFrame, pd.DataFrame
         until,
         settings.minimum_cell,
         features_of=lambda day: _there(config.data_path("features", f"cutoff={day.label}", "features")),
+        scores_of=lambda day: _there(config.data_path("scores", f"as_of={day.label}", "scores.parquet")),
         tags_of=lambda day: _there(config.data_path("tags", f"as_of={day.label}", "tags.parquet")),
     )
     programme = measure_programme(
         engine, built, settings.global_holdout, global_holdout_sql, until, settings.minimum_cell
     )
     return measured, mailed, programme
+
+
+def _definitions(config: Config) -> dict[str, Any]:
+    """Each campaign as its newest list was built."""
+    folder = config.data_path("lists")
+    built = built_lists([folder]) if folder.is_dir() else []
+    return {one.campaign: one.manifest["campaign"] for one in built}
 
 
 def _there(place: Path) -> Path | None:
