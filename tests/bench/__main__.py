@@ -14,6 +14,15 @@ from .cases import CASES, prepare
 from .measure import Cost, run_apart, run_here
 
 SLOW = ("large", "btyd-large", "btyd-summary")  # many minutes, or ten times the base: by name only
+TOLD = (
+    "built",
+    "files",
+    "file rows",
+    "lists s",
+    "exports s",
+    "measured",
+    "lists",
+)  # facts shown under the table
 SHOP = ("features", "cutoffs", "large", "scoring")  # groups that read the large shop
 
 
@@ -38,6 +47,10 @@ def main() -> None:
                 with console.status(f"{case.__name__} {repeat + 1}/{options.repeat}"):
                     costs.setdefault(case.__name__, []).append(run_apart(case.__name__, arguments))
         console.print(_table(name, costs))
+        for case, measured in costs.items():
+            told = {key: value for key, value in measured[0].facts.items() if key in TOLD}
+            if told:
+                console.print(f"{case}: {', '.join(f'{key} {value:,}' for key, value in told.items())}")
         if name.startswith("btyd"):
             found = {case: measured[0].facts for case, measured in costs.items()}
             for line in compare(found, options.folder):
@@ -51,6 +64,8 @@ def _needs(names: list[str]) -> list[str]:
         "scoring": "scoring" in names,
         "shop": bool({*SHOP} & {*names}),
         "btyd": any(name.startswith("btyd") for name in names),
+        "lists": "lists" in names,
+        "measure": "measure" in names,
         "btyd-large": bool({"btyd-large", "btyd-summary"} & {*names}),
     }
     return [f"--{flag}" for flag, needed in needs.items() if needed]
@@ -99,7 +114,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=1, help="runs of each case; the fastest is shown")
     parser.add_argument("--folder", type=Path, default=Path("data/bench"), help="where the base is kept")
     parser.add_argument("--case", help=argparse.SUPPRESS)
-    for flag in ("--large", "--scoring", "--shop", "--btyd", "--btyd-large"):
+    for flag in ("--large", "--scoring", "--shop", "--btyd", "--btyd-large", "--lists", "--measure"):
         parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 

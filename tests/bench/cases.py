@@ -81,6 +81,11 @@ def prepare(options: argparse.Namespace) -> Facts:
 
     if options.btyd:
         btyd.prepare_btyd(options)
+    if options.lists or options.measure:
+        from .campaigns import make_campaign_base, make_sends
+
+        for make in [make_campaign_base] * options.lists + [make_sends] * options.measure:
+            make(options.customers, options.folder)
     if not options.shop:
         return {}
     made = make_bench_shop(BenchShop(options.customers), options.folder)
@@ -107,6 +112,20 @@ def segments_sklearn(options: argparse.Namespace) -> Facts:
     return choose_by_sklearn(options)
 
 
+def lists_segml(options: argparse.Namespace) -> Facts:
+    """Ten campaigns' lists and three platforms' files of each."""
+    from .campaigns import build_and_export
+
+    return build_and_export(options)
+
+
+def measure_segml(options: argparse.Namespace) -> Facts:
+    """Ten lists of the whole base against what followed."""
+    from .campaigns import measure_sends
+
+    return measure_sends(options)
+
+
 CASES: dict[str, list[Callable[[argparse.Namespace], Facts]]] = {
     "features": [features_segml, features_pandas],
     "cutoffs": [features_segml, features_segml_12],
@@ -117,6 +136,8 @@ CASES: dict[str, list[Callable[[argparse.Namespace], Facts]]] = {
     "btyd-value": [btyd.btyd_value_segml, btyd.btyd_value_lifetimes],
     "btyd-large": [btyd.btyd_fit_segml_large, btyd.btyd_fit_lifetimes_large],
     "btyd-summary": [btyd.btyd_summary_segml, btyd.btyd_summary_lifetimes],
+    "lists": [lists_segml],
+    "measure": [measure_segml],
     "start": [python_alone, import_segml, segml_help],
 }
 
