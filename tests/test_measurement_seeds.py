@@ -14,18 +14,16 @@ from segml.measurement.lift import SAMPLE_RATIO_ALPHA, Arm, newcombe_interval, s
 
 SHARE = 0.3
 AMOUNT = 22.495  # mean of an order of `orders_of`, major units
-CLEAN_RUNS, PEOPLE = 1_000, 2_000
+CLEAN_RUNS, PEOPLE, DRAWS = 1_000, 2_000, 4_000
 
 
-def test_r61_a_planted_difference_of_rates_is_held_in_95_of_100_seeds() -> None:
+def test_r61_a_planted_difference_of_rates_is_held_as_often_as_the_interval_says() -> None:
+    rng = np.random.default_rng(0)
     held = 0
-    for seed in range(100):
-        rng = np.random.default_rng(seed)
-        treated = Arm(9_000, int(rng.binomial(9_000, 0.13)), 0, 0.0)
-        control = Arm(1_000, int(rng.binomial(1_000, 0.10)), 0, 0.0)
-        low, high = newcombe_interval(treated, control)
+    for one, other in zip(rng.binomial(9_000, 0.13, DRAWS), rng.binomial(1_000, 0.10, DRAWS), strict=True):
+        low, high = newcombe_interval(Arm(9_000, int(one), 0, 0.0), Arm(1_000, int(other), 0, 0.0))
         held += low <= 0.03 <= high
-    assert held >= 95
+    assert 0.94 <= held / DRAWS <= 0.96  # 95 % with three standard errors
 
 
 @pytest.mark.slow
