@@ -20,8 +20,12 @@ def _write_all(engine: Engine, folder: Path) -> None:
     tables = world()
     tables["scores"]["segment_behavioural_id"] = tables["customers"]["country"]
     events = tables["email_events"]
-    clicks = events.assign(event="click", occurred_at=events["occurred_at"] + 7 * 3600)
+    later = events["occurred_at"] + 9 * 3600 + events.index % 7_200
+    clicks = events.assign(event="click", occurred_at=later)
     tables["email_events"] = pd.concat([events, clicks], ignore_index=True)
+    tables["consents"]["confirmed"] = True
+    tables["customers"]["birth_date"] = 0
+    tables["suppressions"] = tables["customers"][["customer_id"]].head(9).assign(reason="asked")
     tables["scores"]["clv_365d"] = tables["scores"]["clv_historic"] * 0.7
     for name, frame in tables.items():
         engine.register(name, frame)
@@ -31,7 +35,12 @@ def _write_all(engine: Engine, folder: Path) -> None:
         build_lists(
             engine,
             [limited, campaign("costly", priority=150, cost=cost), campaign("rest", priority=200)],
-            list_settings(budget=20.0, send_time={"minimum_clicks": 2}),
+            list_settings(
+                budget=20.0,
+                send_time={"minimum_clicks": 2},
+                retention_days=400,
+                countries={"SE": {"minimum_age": 18, "double_opt_in": ["email"]}},
+            ),
             AS_OF.plus_days(later),
             "run",
             folder / "lists",

@@ -23,6 +23,7 @@ from segml.campaigns.holdout import global_holdout_sql
 from segml.campaigns.list_files import list_history
 from segml.campaigns.placing import CUT, FUNDED
 from segml.campaigns.policy import attempts_sql, base_sql, cases_sql, contacts_sql, first_case_sql, people_sql
+from segml.campaigns.restrictions import restriction_cases, restriction_columns, restriction_warnings
 from segml.campaigns.send_time import NOT_LOOKED_FOR, PEOPLE, SEGMENTS, SendTimes
 from segml.campaigns.triggers import answer_events
 from segml.config import ListSettings
@@ -33,7 +34,7 @@ from segml.time_windows import Cutoff
 MILLION = 1_000_000
 LIST_TABLES = (
     *("customers", "features", "scores", "tags", "orders", "consents", "email_events", "returns"),
-    *("support_tickets", "web_events", "coupons", "loyalty"),
+    *("support_tickets", "web_events", "coupons", "loyalty", "suppressions"),
 )
 TEMPORARY = (
     "list_base",
@@ -116,7 +117,9 @@ def prepare_run(
         engine.run("select * from list_one", "list_base")
         engine.drop("list_one")
     history = list_history(engine, folder, as_of)
-    engine.run(people_sql(available, campaigns, settings, as_of, use_global, history), "list_people")
+    warnings += restriction_warnings(settings, available)
+    more = restriction_columns(engine, available, settings, as_of)
+    engine.run(people_sql(available, campaigns, settings, as_of, use_global, history, more), "list_people")
     tag_columns = _tag_columns(engine, campaigns)
     if tag_columns:
         engine.run(tags_side_by_side_sql(tag_columns), "list_tags")
@@ -177,6 +180,7 @@ def rules_sql(run: ListRun, campaign: Campaign) -> dict[str, str]:
     audience = audience_sql(campaign, run.limits, run.tag_columns)
     counted = counts_attempts(run, campaign)
     rules = cases_sql(campaign, run.settings, run.as_of, audience, has_recency, counted)
+    rules |= restriction_cases(campaign, run.settings, run.available, run.as_of)
     if campaign.cost and is_budgeted(campaign, run.settings):
         margin = margin_sql(campaign.cost, campaign.name, run.available)
         rules["no_expected_margin"] = f"coalesce({margin}, 0) <= {campaign.cost.micro}"

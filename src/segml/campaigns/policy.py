@@ -11,14 +11,21 @@ from collections.abc import Collection, Mapping, Sequence
 
 from segml.campaigns.audience import literal
 from segml.campaigns.catalogue import Campaign
+from segml.campaigns.restrictions import confirmed_channels
 from segml.config import ListSettings
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
 # The first that applies is the one reported; the order is part of the files' meaning.
 REASONS = (
     "profiling_objection",
+    "suppressed",
+    "retention",
     "not_in_audience",
     "no_consent",
+    "unknown_country",
+    "channel_not_allowed",
+    "under_minimum_age",
+    "no_double_opt_in",
     "quiet_after_complaint",
     "quiet_after_return",
     "recent_buyer",
@@ -48,21 +55,27 @@ def people_sql(
     as_of: Cutoff,
     global_holdout: bool,
     history: bool,
+    restrictions: tuple[str, list[str]] = ("", []),
 ) -> str:
     """Return the query for one row a person of ``list_base``: what the policy knows, whatever the campaign.
 
     Columns: customer_id, objection, consent_<channel>_<purpose> (see `consent_ok_sql`), complaint_at, return_at,
-    capped, globally_held_out.
+    capped, globally_held_out, confirmed_<channel> where a country asks for it, and those of `restrictions`.
     """
+    strict = confirmed_channels(settings)
     joins, chosen = [], ["base.customer_id as customer_id"]
     log = consent_log_sql(available, as_of)
     if log:
-        joins.append(f" left join ({_consent_states_sql(log, campaigns)}) consent on {_same('consent')}")
+        joins.append(
+            f" left join ({_consent_states_sql(log, campaigns, strict)}) consent on {_same('consent')}"
+        )
         chosen.append("coalesce(consent.profiling % 2 <> 0, false) as objection")
         chosen += [f"consent.{name} as {name}" for name in _consent_names(campaigns)]
+        chosen += [f"coalesce(consent.confirmed_{name}, false) as confirmed_{name}" for name in strict]
     else:
         chosen.append("false as objection")
         chosen += [f"cast(null as bigint) as {name}" for name in _consent_names(campaigns)]
+        chosen += [f"false as confirmed_{name}" for name in strict]
     for name, query in (
         ("complaint", _complaints_sql(available, as_of)),
         ("return", _returns_sql(available, as_of)),
@@ -77,7 +90,8 @@ def people_sql(
     else:
         chosen.append("false as capped")
     chosen.append(f"{'base.globally_held_out' if global_holdout else 'false'} as globally_held_out")
-    return f"select {', '.join(chosen)} from list_base base" + "".join(joins)
+    chosen += restrictions[1]
+    return f"select {', '.join(chosen)} from list_base base" + "".join(joins) + restrictions[0]
 
 
 def contacts_sql(available: Columns, as_of: Cutoff, history: bool) -> str:
@@ -158,7 +172,7 @@ def consent_ok_sql(campaign: Campaign, settings: ListSettings) -> str:
 
 
 def consent_log_sql(available: Columns, as_of: Cutoff) -> str:
-    """Return changes of consent before the cutoff: customer_id, channel, purpose, stamp; empty when none are kept."""
+    """Return changes of consent before the cutoff: customer_id, channel, purpose, stamp, confirmed; or nothing."""
     # `stamp` orders changes by time and, within a second, withdrawals (odd) after consents (even): its maximum is
     # the state, and no window function is needed.
     parts = []
@@ -166,9 +180,13 @@ def consent_log_sql(available: Columns, as_of: Cutoff) -> str:
         channel = (
             "nullif(trim(channel), '')" if "channel" in available["consents"] else "cast(null as string)"
         )
+        confirmed = (
+            "coalesce(cast(confirmed as boolean), false)" if "confirmed" in available["consents"] else "false"
+        )
         parts.append(
             f"select customer_id, {channel} as channel, purpose,"
-            " changed_at * 2 + case when cast(granted as boolean) then 0 else 1 end as stamp"
+            " changed_at * 2 + case when cast(granted as boolean) then 0 else 1 end as stamp,"
+            f" cast(granted as boolean) and {confirmed} as confirmed"
             f" from consents where changed_at < {as_of.seconds}"
         )
     if "email_events" in available:
@@ -178,13 +196,14 @@ def consent_log_sql(available: Columns, as_of: Cutoff) -> str:
             else "'email'"
         )
         parts.append(
-            f"select customer_id, {channel} as channel, 'marketing' as purpose, occurred_at * 2 + 1 as stamp"
+            f"select customer_id, {channel} as channel, 'marketing' as purpose, occurred_at * 2 + 1 as stamp,"
+            " false as confirmed"
             f" from email_events where event in ('unsubscribe', 'complaint') and occurred_at < {as_of.seconds}"
         )
     return " union all ".join(parts)
 
 
-def _consent_states_sql(log: str, campaigns: Sequence[Campaign]) -> str:
+def _consent_states_sql(log: str, campaigns: Sequence[Campaign], strict: Sequence[str]) -> str:
     # A withdrawal without a channel holds for all of them; a consent without one only for purposes without channels.
     states = ["max(stamp) filter (where purpose = 'profiling') as profiling"]
     for channel, purpose in sorted({(campaign.channel, campaign.purpose) for campaign in campaigns}):
@@ -193,6 +212,13 @@ def _consent_states_sql(log: str, campaigns: Sequence[Campaign]) -> str:
             f"max(stamp) filter (where purpose = '{purpose}' and (channel = '{channel}' or {blank}))"
             f" as {_consent_name(channel, purpose)}"
         )
+    for channel in strict:  # a second step that came after the last withdrawal, if there was any
+        confirmed = f"max(stamp) filter (where purpose = 'marketing' and channel = '{channel}' and confirmed)"
+        withdrawn = (
+            f"max(stamp) filter (where purpose = 'marketing' and stamp % 2 <> 0"
+            f" and (channel = '{channel}' or channel is null))"
+        )
+        states.append(f"coalesce({confirmed} > coalesce({withdrawn}, 0), false) as confirmed_{channel}")
     return f"select customer_id, {', '.join(states)} from ({log}) log group by customer_id"
 
 

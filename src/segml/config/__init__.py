@@ -5,7 +5,7 @@ to the project folder: the parent of the `configs` folder the file lies in, or t
 """
 
 from segml.config.base import Config, load_config
-from segml.config.lists import ConsentSettings, ContactCap, ListSettings, SendTimeSettings
+from segml.config.lists import ConsentSettings, ContactCap, CountryRules, ListSettings, SendTimeSettings
 from segml.config.loyalty import LoyaltySettings, TierSettings
 from segml.config.models import (
     BandSettings,
@@ -34,6 +34,7 @@ __all__ = [
     "Config",
     "ConsentSettings",
     "ContactCap",
+    "CountryRules",
     "CutoffSettings",
     "FeatureSettings",
     "FloorSettings",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from segml.config.reading import Settings
 
@@ -31,6 +31,21 @@ class ContactCap(Settings):
 
     contacts: int = Field(ge=1)
     days: int = Field(ge=1)
+
+
+Channel = Literal["email", "sms", "post", "push"]
+
+
+class CountryRules(Settings):
+    """What a country's law, or the company's caution, allows; engineering settings, no legal advice."""
+
+    double_opt_in: tuple[Channel, ...] = Field(
+        default=(), description="channels for which a consent counts only with `confirmed` (a second step)"
+    )
+    not_allowed: tuple[Channel | Literal["ads_sharing"], ...] = Field(
+        default=(), description="channels that are not used, or ads_sharing"
+    )
+    minimum_age: int | None = Field(default=None, ge=1, le=120, description="years, by customers.birth_date")
 
 
 class SendTimeSettings(Settings):
@@ -67,6 +82,21 @@ class ListSettings(Settings):
     minimum_list: int = Field(default=20, ge=1)
     minimum_cell: int = Field(default=10, ge=1, description="smaller groups are suppressed in reports")
     quiet_days: int = Field(default=7, ge=0, description="after a complaint or a return")
+    countries: dict[str, CountryRules] = Field(
+        default_factory=dict, description="alpha-2 code of customers.country -> its rules"
+    )
+    unknown_country: str = Field(
+        default="",
+        pattern="^([A-Z]{2})?$",
+        description="country of people without one; else they are on no list where countries have rules",
+    )
+    suppressions: tuple[str, ...] = Field(
+        default=(),
+        description="files of people who are on no list: customer_id, email, phone, or their hashes",
+    )
+    retention_days: int | None = Field(
+        default=None, ge=1, description="people without a sign of life for so long are on no list"
+    )
     send_time: SendTimeSettings = SendTimeSettings()
     budget: float | None = Field(
         default=None,
@@ -77,3 +107,10 @@ class ListSettings(Settings):
         default=(), description="files for platforms, made of every list whose campaign names none itself"
     )
     formats: tuple[Literal["csv", "parquet"], ...] = ("csv", "parquet")
+
+    @field_validator("countries", mode="before")
+    @classmethod
+    def _codes_are_text(cls, value: Any) -> Any:
+        if isinstance(value, dict) and False in value:
+            raise ValueError('YAML reads the country NO as "false": write it in quotes, "NO"')
+        return value

@@ -17,7 +17,7 @@ from segml.engine import Engine
 from segml.engine.keys import text_sql
 from segml.errors import DataError
 from segml.pipelines.base import OpenBase, open_base
-from segml.pipelines.lists import register_day
+from segml.pipelines.lists import register_day, register_suppressions
 from segml.pipelines.narration import Narrator, Silent
 from segml.sources.identity import records_of
 from segml.time_windows import Cutoff
@@ -63,6 +63,7 @@ def explain_in_base(base: OpenBase, customer: str) -> ExplainResult:
     config, engine = base.config, base.engine
     register_day(base)
     customer, _ = records_of(base.report.folder, customer)
+    register_suppressions(base)
     require_customer(engine, customer, config.base)
     campaigns = load_campaigns(config.path(config.lists.folder))
     explained = explain_person(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from segml.campaigns.export.tables import export_lists
 from segml.campaigns.list_files import list_folder
 from segml.campaigns.lists import build_lists
 from segml.campaigns.results import ListsReport
+from segml.campaigns.suppressions import Suppressions, read_suppressions
 from segml.config import Config
 from segml.config.reading import validated
 from segml.errors import ConfigurationError, DataError
@@ -21,6 +23,7 @@ from segml.pipelines.loyalty import register_loyalty
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.score import SCORES
 from segml.scoring.tags import load_tags
+from segml.sources.identity import FILE as IDENTITY
 from segml.tables.partition import content_sha256, read_manifest
 from segml.time_windows import Cutoff
 
@@ -58,9 +61,9 @@ def lists_of_base(base: OpenBase, narrator: Narrator) -> ListsResult:
     manifest = register_day(base)
     campaigns = load_campaigns(config.path(config.lists.folder))
     definitions = [campaign.model_dump(mode="json") for campaign in campaigns]
-    run_id = content_sha256([manifest, definitions, config.lists.model_dump(mode="json"), base.data_hash])[
-        :16
-    ]
+    suppressed = register_suppressions(base)
+    inputs = [manifest, definitions, config.lists.model_dump(mode="json"), base.data_hash]
+    run_id = content_sha256([*inputs, suppressed.digest] if suppressed else inputs)[:16]
     folder = config.data_path("lists")
     with narrator.step("lists") as tell:
         report = build_lists(
@@ -72,8 +75,41 @@ def lists_of_base(base: OpenBase, narrator: Narrator) -> ListsResult:
             folder,
             load_tags(config.tag_files()).values(),
         )
+        report = dataclasses.replace(
+            report, warnings=(*report.warnings, *([suppressed.text] if suppressed else []))
+        )
         tell(f"{sum(result.listed for result in report.campaigns):,} people on {len(report.campaigns)} lists")
     return ListsResult(config, base.as_of, folder, report, _exports(base, report, folder, narrator))
+
+
+def register_suppressions(base: OpenBase) -> Suppressions | None:
+    """Register the people of `lists.suppressions` as the table ``suppressions``; None when no file is named.
+
+    Raises
+    ------
+    ConfigurationError
+        A pattern that no file fits.
+    DataError
+        Every mistake of every file at once.
+    """
+    config = base.config
+    files: list[Path] = []
+    for pattern in config.lists.suppressions:
+        found = sorted(config.root.glob(pattern))
+        if not found:
+            raise ConfigurationError(
+                f"lists.suppressions: no file fits {pattern!r}",
+                "correct the path; nothing is sent without it",
+            )
+        files += [file for file in found if file not in files]
+    if not files:
+        return None
+    customers = base.report.folder / "customers.parquet"
+    records = base.report.folder / IDENTITY
+    merged = records if records.is_file() else None
+    suppressed = read_suppressions(files, customers, config.lists.unknown_country, merged)
+    base.engine.register("suppressions", suppressed.people)
+    return suppressed
 
 
 def register_day(base: OpenBase) -> dict[str, Any]:

@@ -144,6 +144,7 @@ CONSENTS = Table(
         Column("channel", "text", "for which channel; blank for purposes without one", allowed=CHANNELS),
         Column("purpose", "text", "for what", required=True, allowed=PURPOSES),
         Column("granted", "flag", "given (true) or withdrawn (false)", required=True),
+        Column("confirmed", "flag", "confirmed by a second step (double opt-in)"),
     ),
     key=(),
     time_column="changed_at",

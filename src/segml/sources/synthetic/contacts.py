@@ -241,11 +241,15 @@ def consent_table(rhythm: Rhythm, traits: Traits, consent: EmailConsent) -> tupl
     granted = np.array([row[3] for row in rows])
     place = np.lexsort((rng.random(len(customer)), customer))  # within a customer in no order of time
     place = place[second[place] < rhythm.end_second]
+    confirmed = granted[kind] & (
+        rng.random(len(kind)) < 0.85
+    )  # the link in the second mail is not always followed
     columns = {
         "customer_id": traits.ids(customer[place]),
         "changed_at": second[place],
         "channel": Coded(channels[kind[place]], CHANNELS),
         "purpose": Coded(purposes[kind[place]], PURPOSES),
         "granted": granted[kind[place]],
+        "confirmed": confirmed[place],
     }
     return customer[place], canonical_table("consents", columns)
