@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _STATUS_STYLE = {"promoted": "green", "refused": "yellow", "unavailable": "dim", "built": "green"}
 _VERDICT_STYLE = {"better": "green", "worse": "red"}
+_TOP_SOURCES = 12
 _TOP_REASONS = 3
 _SHOWN_MONTHS = 4
 
@@ -145,6 +146,8 @@ def score_screen(result: ScoreResult) -> RenderableType:
         _line(f"{counts.rows_in:,} customers in, {counts.rows_out:,} scored, {left_out}"),
         _tags_table(result),
     ]
+    if result.tags.sources is not None:
+        parts.append(_sources_table(result.config, result.tags.sources))
     if result.left_out:
         parts.append(_listing("models that did not score", result.left_out))
     parts += [Padding(Text(f"drift: {alarm}", "yellow"), (0, 2)) for alarm in result.alarms]
@@ -161,6 +164,30 @@ def _tags_table(result: ScoreResult) -> Table:
         table.add_row(name if name != last else "", str(row.value), f"{row.people:,}")
         last = name
     return table
+
+
+def _sources_table(config: Config, sources: pd.DataFrame) -> Table:
+    days = config.horizons.churn
+    values = [name.removesuffix("_mean") for name in sources.columns if name.endswith("_mean")]
+    table = _table(
+        "source of customers",
+        ("buyers", "right"),
+        (f"one order only, of those known {days} days", "right"),
+        *((f"{name}, {config.currency} a buyer", "right") for name in values),
+    )
+    for row in sources.head(_TOP_SOURCES).to_dict("records"):
+        rate = _with_interval([row[f"one_timer_rate{end}"] for end in ("", "_low", "_high")], "{:.0%}")
+        means = [[row[f"{name}_mean{end}"] for end in ("", "_low", "_high")] for name in values]
+        money = [_with_interval(mean, "{:,.0f}") for mean in means]
+        table.add_row(str(row["source"]), f"{row['buyers']:,}", rate, *money)
+    return table
+
+
+def _with_interval(values: list[float], form: str) -> str:
+    if any(value != value for value in values):
+        return "too few"
+    mean, low, high = (form.format(value) for value in values)
+    return f"{mean} ({low} to {high})"
 
 
 def lists_screen(result: ListsResult) -> RenderableType:

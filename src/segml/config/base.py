@@ -48,6 +48,14 @@ class Config(Settings):
     tags: tuple[str, ...] = Field(
         default=(), description="files with tags of your own, such as configs/tags/*.yaml"
     )
+    special_tags: bool = Field(
+        default=False, description="tags on gender, marital status and occupation; no model ever reads these"
+    )
+    places: str = Field(
+        default="",
+        description="CSV of postcodes or their beginnings: postcode, and country, people_per_km2, climate as far as"
+        " known; for tags of urbanity and climate",
+    )
     engine: str = Field(
         default="duckdb",
         description="duckdb, or the path of an engine file such as configs/engine/spark.yaml",

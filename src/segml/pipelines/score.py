@@ -30,8 +30,10 @@ from segml.registry.store import ModelStore
 from segml.scoring.batch import ScoringJob, ScoringResult, score_snapshot
 from segml.scoring.claims import measure_claims
 from segml.scoring.migration import migration_of_runs, write_migration
+from segml.scoring.places import load_places
+from segml.scoring.source_table import source_frame
 from segml.scoring.tag_sources import previous_partition, register_tag_sources
-from segml.scoring.tag_table import TagsReport, write_tags
+from segml.scoring.tag_table import TagsReport, available_columns, write_tags
 from segml.scoring.tags import load_tags
 from segml.tables.consent import objectors_sql
 from segml.tables.outputs import UPLIFT_PREFIX
@@ -214,8 +216,12 @@ def tag(base: OpenBase, snapshot: Path, scores: Path, folder: Path) -> TagsRepor
     engine.register("features", snapshot / "features")
     engine.register("scores", scores / SCORES)
     previous = previous_partition(config.data_path("tags"), base.as_of)
-    register_tag_sources(engine, base.as_of, previous)
-    report = write_tags(engine, catalogue, base.as_of, folder, claims=claims)
+    places = load_places(config.path(config.places)) if config.places else None
+    register_tag_sources(engine, base.as_of, previous, places)
+    sources = source_frame(
+        engine, available_columns(engine), horizon.churn, horizon.clv, config.lists.minimum_cell
+    )
+    report = write_tags(engine, catalogue, base.as_of, folder, config.special_tags, claims, sources)
     if previous is not None:
         _write_migration(base, previous, folder)
     return report

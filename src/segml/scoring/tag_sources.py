@@ -1,4 +1,4 @@
-"""Tables that tags read beside features and scores: the web, the helpdesk, the surveys, and the last run's tags.
+"""Tables that tags read beside features and scores: web, helpdesk, surveys, seasons, places, and the last run's tags.
 
 Each is one row a person as of the day scored, made from the raw events before it. A table the company does not have
 is simply not there, and the tags that need it say so.
@@ -10,7 +10,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from segml.engine import Engine
+from segml.scoring.places import register_places
+from segml.scoring.seasons import register_seasons
 from segml.tables.partition import read_manifest
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
@@ -19,16 +23,20 @@ BEHIND = {
     "support": "support_tickets",
     "coupon_state": "coupons",
     "answers": "surveys",
+    "seasons": "of order days over a whole year",
+    "places": "of places: `places` in the configuration names a list of postcodes, and customers have a postcode",
 }
-"""Which canonical table stands behind each of these; for the reason when it is missing."""
+"""Which table stands behind each of these; for the reason when it is missing."""
 
 _ITEM = re.compile(r"[a-z][a-z0-9_]{0,60}")
 _MOST_ITEMS = 300
 _EVENTS = {"visit": "visit", "search": "search", "view": "browse", "cart_add": "cart", "checkout": "checkout"}
 
 
-def register_tag_sources(engine: Engine, as_of: Cutoff, previous: Path | None = None) -> list[str]:
-    """Make ``web``, ``support``, ``coupon_state``, ``answers`` and ``previous`` readable as far as their tables exist.
+def register_tag_sources(
+    engine: Engine, as_of: Cutoff, previous: Path | None = None, places: pd.DataFrame | None = None
+) -> list[str]:
+    """Make the tables of `BEHIND`, and ``previous``, readable as far as what they are made of exists.
 
     Parameters
     ----------
@@ -38,6 +46,8 @@ def register_tag_sources(engine: Engine, as_of: Cutoff, previous: Path | None = 
         Only events before it are read.
     previous : Path, optional
         Tag partition of an earlier day (`previous_partition`).
+    places : DataFrame, optional
+        What is known of postcodes (`segml.scoring.places.load_places`).
 
     Returns
     -------
@@ -46,7 +56,7 @@ def register_tag_sources(engine: Engine, as_of: Cutoff, previous: Path | None = 
     """
     queries = {}
     if engine.exists("web_events"):
-        queries["web"] = web_sql(as_of)
+        queries["web"] = web_sql(as_of, "source" in engine.columns("web_events"))
     if engine.exists("support_tickets"):
         queries["support"] = support_sql(as_of)
     if engine.exists("coupons"):
@@ -58,11 +68,16 @@ def register_tag_sources(engine: Engine, as_of: Cutoff, previous: Path | None = 
     if previous is not None:
         engine.register("previous_tags", previous / "tags.parquet")
         queries["previous"] = previous_sql(as_of, previous)
-    for name in ("web", "support", "coupon_state", "answers", "previous"):
+    for name in (*BEHIND, "previous"):
         engine.drop(name)
     for name, sql in queries.items():
         engine.run(sql, name)
-    return list(queries)
+    found = list(queries)
+    if engine.exists("orders") and register_seasons(engine, as_of):
+        found.append("seasons")
+    if places is not None and register_places(engine, places):
+        found.append("places")
+    return found
 
 
 def previous_partition(folder: Path, as_of: Cutoff) -> Path | None:
@@ -78,8 +93,8 @@ def previous_partition(folder: Path, as_of: Cutoff) -> Path | None:
     return days[earlier[-1]] if earlier else None
 
 
-def web_sql(as_of: Cutoff) -> str:
-    """One row a visitor: days since each kind of event, an open cart, the category looked at last."""
+def web_sql(as_of: Cutoff, with_source: bool = False) -> str:
+    """One row a visitor: days since each kind of event, an open cart, the last category looked at and last source."""
     days = [f"{_days_since(as_of, f'last_{event}')} as days_since_{event}" for event in _EVENTS.values()]
     last = [
         f"max(case when event = '{event}' then occurred_at end) as last_{name}"
@@ -88,13 +103,17 @@ def web_sql(as_of: Cutoff) -> str:
     seen = (
         "max_by(category, occurred_at) filter (where event in ('view', 'cart_add') and category is not null)"
     )
+    # Two sources within a second: the later letter, so that the order of rows decides nothing.
+    latest = "concat(lpad(cast(occurred_at as string), 12, '0'), source)"
+    touched = f"max_by(source, {latest}) filter (where source is not null)"
+    source = (f", {touched} as last_source", ", last_source") if with_source else ("", "")
     bought = "greatest(coalesce(last_checkout, 0), coalesce(last_order, 0))"
     return (
         f"select by_person.customer_id, {', '.join(days)},"
         f" {_days_since(as_of, 'last_event')} as days_since_any,"
         f" case when last_cart > {bought} then {_days_since(as_of, 'last_cart')} end as cart_open_days,"
-        " last_category from ("
-        f"select customer_id, {', '.join(last)}, max(occurred_at) as last_event, {seen} as last_category"
+        f" last_category{source[1]} from ("
+        f"select customer_id, {', '.join(last)}, max(occurred_at) as last_event, {seen} as last_category{source[0]}"
         f" from web_events where occurred_at < {as_of.seconds} group by customer_id) by_person left join ("
         f"select customer_id, max(ordered_at) as last_order from orders where ordered_at < {as_of.seconds}"
         " group by customer_id) bought on bought.customer_id = by_person.customer_id"

@@ -17,6 +17,7 @@ from segml.engine import Engine
 from segml.engine.quantiles import quantile_sql
 from segml.errors import DataError
 from segml.evaluation.hazard import HazardComparison
+from segml.scoring.source_table import write_source_frame
 from segml.scoring.tag_sources import BEHIND
 from segml.scoring.tags import (
     TagCatalogue,
@@ -60,6 +61,7 @@ class TagsReport:
     counts: pd.DataFrame  # family, tag, value, people, criterion, definition_hash
     thresholds: dict[str, float | None]
     unavailable: tuple[UnavailableTag, ...]
+    sources: pd.DataFrame | None = None  # of `segml.scoring.source_table`
 
 
 def available_columns(engine: Engine, tables: Sequence[str] = _JOINED) -> dict[str, list[str]]:
@@ -152,8 +154,9 @@ def write_tags(
     folder: Path,
     allow_special: bool = False,
     claims: Mapping[str, HazardComparison] | None = None,
+    sources: pd.DataFrame | None = None,
 ) -> TagsReport:
-    """Write ``tags.parquet`` and its manifest into `folder`, replacing what was there as a whole.
+    """Write ``tags.parquet``, what is known of sources, and a manifest into `folder`, replaced as a whole.
 
     Parameters
     ----------
@@ -165,6 +168,10 @@ def write_tags(
         The day scored.
     folder : Path
         ``data/tags/<base>/as_of=<day>``.
+    allow_special, claims
+        See `build_tags_sql`.
+    sources : DataFrame, optional
+        From `segml.scoring.source_table.source_frame`.
     """
     available = available_columns(engine)
     thresholds = learn_thresholds(engine, catalogue, available)
@@ -176,7 +183,9 @@ def write_tags(
         with writing(folder) as temporary:
             rows = engine.write(queries.long, temporary / "tags.parquet")
             counts = _counts(engine, queries, thresholds, claims or {})
-            report = TagsReport(counts, thresholds, queries.unavailable)
+            report = TagsReport(counts, thresholds, queries.unavailable, sources)
+            if sources is not None:
+                write_source_frame(sources, temporary)
             write_manifest(temporary, _manifest(report, rows, as_of))
     finally:
         engine.drop(_WIDE)

@@ -130,6 +130,7 @@ WEB_EVENTS = Table(
         Column("product_id", "text", "the product"),
         Column("category", "text", "the category"),
         Column("query", "text", "what was searched"),
+        Column("source", "text", "where the visit came from (utm_source)"),
     ),
     key=(),
     time_column="occurred_at",

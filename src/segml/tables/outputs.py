@@ -65,7 +65,7 @@ _PATTERNS = {
 }
 WEB_COLUMNS = (
     *(f"days_since_{what}" for what in ("visit", "search", "browse", "cart", "checkout", "any")),
-    *("cart_open_days", "last_category"),
+    *("cart_open_days", "last_category", "last_source"),
 )
 KNOWN_COLUMNS: dict[str, tuple[str, ...]] = {
     "features": FEATURE_COLUMNS,
@@ -75,6 +75,8 @@ KNOWN_COLUMNS: dict[str, tuple[str, ...]] = {
     "support": ("open_complaints", "complaints_365d", "praises_365d"),
     "coupon_state": ("unused_coupons", "days_to_expiry", "days_since_issue", "days_since_use"),
     "answers": (),
+    "seasons": ("order_days", "season", "lift", "years"),
+    "places": ("people_per_km2", "climate"),
     "previous": ("stage", "activity", "predicted_tier", "segment", "days_ago"),
 }
 

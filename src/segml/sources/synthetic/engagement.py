@@ -34,6 +34,7 @@ from segml.time_windows import SECONDS_PER_DAY
 POINT_LIFE = 365 * SECONDS_PER_DAY
 COUPON_LIFE = 45 * SECONDS_PER_DAY
 _FAREWELL = 60 * SECONDS_PER_DAY
+_TOUCHES = ("search_ads", "social_ads", "newsletter", "affiliate", "organic")
 _WEB_EVENTS = ("visit", "search", "view", "cart_add", "cart_remove", "checkout")
 _KINDS = ("complaint", "question", "praise")
 
@@ -190,5 +191,12 @@ def _web_columns(
             "product_id": Coded(blank(product, searched), product_labels()),
             "category": Coded(blank(category, searched), CATEGORIES),
             "query": Coded(blank(category, ~searched), CATEGORIES),
+            "source": Coded(_touches(traits.numbers[who], when), _TOUCHES),
         },
     )
+
+
+def _touches(person: Ints, when: Ints) -> Ints:
+    """Return where a visit came from, one source a person and day; -1 for those who type the address."""
+    mixed = (person * 2_654_435_761 + when // SECONDS_PER_DAY * 40_503) % 97
+    return np.where(mixed < 5 * 13, mixed // 13, -1)
