@@ -148,6 +148,48 @@ def test_units_of_time_are_not_mixed() -> None:
             orders.expected_purchases(GOOD, horizon)
 
 
+def with_first_orders_at(ages: np.ndarray) -> pd.DataFrame:
+    orders = np.arange(len(ages)) % 3
+    return pd.DataFrame({"repeat_orders": orders, "recency": ages * orders / 3.0, "age": ages})
+
+
+def test_a_past_that_is_cut_off_on_the_left_is_said() -> None:
+    even = np.linspace(1.0, 400.0, 2000)
+    cut = np.concatenate((even, np.full(1500, 400.0)))
+    assert not any(
+        "cut off on the left" in said for said in BetaGeoNBD().fit(with_first_orders_at(even)).warnings_
+    )
+    said = ModifiedBetaGeoNBD().fit(with_first_orders_at(cut)).warnings_
+    assert any(line.startswith("46% of the customers have their first order") for line in said)
+
+
+def test_ages_in_seconds_and_counts_that_ran_over_are_told() -> None:
+    seconds = GOOD.assign(recency=GOOD["recency"] * 86_400.0, age=GOOD["age"] * 86_400.0)
+    assert any("are they in another unit" in said for said in ParetoNBD().fit(seconds).warnings_)
+    for count in (2.0**63, 1_000_001.0):
+        with pytest.raises(DataError, match="repeat_orders is at most 1,000,000: broken by 1 of 5 rows"):
+            BetaGeoNBD().fit(GOOD.assign(repeat_orders=[0, 1, 2, 0, count]))
+
+
+def test_a_horizon_beyond_the_longest_history_is_doubted() -> None:
+    fitted = BetaGeoNBD().fit(GOOD)
+    assert fitted.doubts(9.0) == fitted.warnings_
+    assert "2.0 times the longest history (9 days)" in fitted.doubts(18.0)[-1]
+    assert BetaGeoNBD.from_dict(fitted.to_dict()).doubts(18.0) == fitted.doubts(18.0)
+    assert BetaGeoNBD.from_params(fitted.params_).doubts(1e9) == []  # its history is not known
+
+
+@pytest.mark.parametrize("model", ORDER_MODELS)
+def test_one_order_each_and_a_base_where_all_are_alive(model: type) -> None:
+    with pytest.raises(NotEnoughDataError, match="learns from repeat orders"):
+        model().fit(pd.DataFrame({"repeat_orders": [0] * 9, "recency": 0.0, "age": np.arange(1.0, 10.0)}))
+    alive = pd.DataFrame({"repeat_orders": [1, 2, 3, 5] * 20, "recency": 30.0, "age": 30.0})
+    fitted = model().fit(alive)
+    assert fitted.warnings_
+    assert np.isfinite(fitted.expected_purchases(alive, 3650.0)).all()
+    assert fitted.probability_alive(alive).between(0, 1).all()
+
+
 def test_predicting_before_fitting_is_refused() -> None:
     with pytest.raises(ModelError, match="has not been fitted"):
         BetaGeoNBD().probability_alive(GOOD)

@@ -191,6 +191,22 @@ def test_another_unit_of_time_is_the_same_model(model: type, draw: Draw, truth: 
 
 
 @pytest.mark.parametrize(("model", "draw", "truth"), MODELS)
+def test_sampled_parameters_are_weighted_by_their_true_likelihood(
+    model: type, draw: Draw, truth: tuple[float, ...]
+) -> None:
+    few, many = draw(150, 1, 0.0), draw(6000, 1, 0.0)
+    sampled = model().fit(many).sample_parameters(60, 3, many)
+    assert sampled["weight"].sum() == pytest.approx(1.0)
+    assert (
+        1 / (sampled["weight"] ** 2).sum() > 40
+    )  # a large base is normal on the log scale: hardly a draw is lost
+    fitted = model().fit(few)
+    drawn = fitted.sample_parameters(60, 3, few)
+    assert drawn.drop(columns="weight").equals(fitted.sample_parameters(60, 3))
+    assert 1 / (drawn["weight"] ** 2).sum() < 1 / (sampled["weight"] ** 2).sum()
+
+
+@pytest.mark.parametrize(("model", "draw", "truth"), MODELS)
 def test_sampled_parameters_have_the_standard_errors_of_the_fit(
     model: type, draw: Draw, truth: tuple[float, ...]
 ) -> None:

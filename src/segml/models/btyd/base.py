@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
 from segml.errors import ConfigurationError, ModelError
+from segml.models.btyd.doubts import age_doubts, horizon_doubts
 from segml.models.btyd.inputs import Groups
 from segml.models.btyd.newton import Evaluation, Optimum, maximise
 
@@ -50,6 +51,7 @@ class BTYDModel(BaseEstimator):
     n_customers_: float
     n_iterations_: int
     converged_: bool
+    longest_age_: float
     warnings_: list[str]
 
     def __init__(self, max_iterations: int = 200, time_unit: str = "days") -> None:
@@ -78,7 +80,7 @@ class BTYDModel(BaseEstimator):
         for data in (*warm, groups):
             end = maximise(self._mean_objective(data), starts, lower, upper, self.max_iterations)
             starts = [np.exp(end.log_params)]
-        self.n_customers_ = groups.total
+        self.n_customers_, self.longest_age_ = groups.total, 0.0
         self._learn(end, unit)
         return end
 
@@ -139,18 +141,40 @@ class BTYDModel(BaseEstimator):
         """Return the share of new customers the model loses early, or None when it knows of no leaving."""
         return None
 
-    def sample_parameters(self, n: int, seed: int) -> pd.DataFrame:
-        """Draw parameters from the normal approximation to the likelihood, on the log scale.
+    def doubts(self, t: float) -> list[str]:
+        """Return what speaks against forecasts over a horizon: the fit's warnings, and time beyond the data."""
+        self._require_fitted()
+        return [*self.warnings_, *horizon_doubts(check_horizon(t), self.longest_age_, self.time_unit)]
+
+    def _note_ages(self, groups: Groups) -> None:
+        """Learn the longest age and say what is odd about the ages; for models whose third column is the age."""
+        self.longest_age_ = float(groups.tables[2][-1])
+        self.warnings_ += age_doubts(groups.tables[2], groups.marginal(2), self.time_unit)
+
+    def _read(self, frame: pd.DataFrame, weight: ArrayLike | None) -> Groups:
+        """Return the checked distinct rows that the likelihood is a sum over; defined by each model."""
+        raise NotImplementedError
+
+    def sample_parameters(
+        self, n: int, seed: int, frame: pd.DataFrame | None = None, weight: ArrayLike | None = None
+    ) -> pd.DataFrame:
+        """Draw parameters from the normal approximation to the likelihood, on the log scale (Laplace).
 
         Parameters
         ----------
         n : int
         seed : int
+        frame : DataFrame, optional
+            What the model was fitted on. With it, each draw is weighted by its true likelihood over that of the
+            approximation, so that weighted means are right where the likelihood is not normal.
+        weight : array of shape (rows,), optional
+            As in `fit`.
 
         Returns
         -------
-        DataFrame of n rows, one column a parameter. A parameter held at its limit does not vary; one the data
-        hardly determine varies by a factor of 7 (one standard deviation) at most.
+        DataFrame of n rows, one column a parameter, and `weight` (sum 1) when a frame is given; 1 / sum(weight^2) is
+        how many draws they are worth. A parameter held at its limit does not vary; one the data hardly determine
+        varies by a factor of 7 (one standard deviation) at most.
         """
         self._require_fitted()
         centre = np.log([self.params_[name] for name in self.parameter_names])
@@ -158,7 +182,15 @@ class BTYDModel(BaseEstimator):
         spread = np.sqrt(np.clip(values, 0.0, _WIDEST_SD**2))
         normal = np.random.default_rng(seed).standard_normal((n, len(centre)))
         draws = np.exp(centre + (normal * spread) @ axes.T)
-        return pd.DataFrame(draws, columns=list(self.parameter_names))
+        table = pd.DataFrame(draws, columns=list(self.parameter_names))
+        if frame is not None:
+            evaluate = self._objective(self._read(frame, weight))
+            truth = np.array([evaluate(draw)[0] for draw in draws])
+            apart = truth + 0.5 * np.sum(normal[:, spread > 0] ** 2, axis=1)
+            apart = np.where(np.isfinite(apart), apart, -np.inf)
+            share = np.exp(apart - apart.max())
+            table["weight"] = share / share.sum()
+        return table
 
     @classmethod
     def from_params(cls, params: Mapping[str, float], time_unit: str = "days") -> Self:
@@ -183,7 +215,7 @@ class BTYDModel(BaseEstimator):
         model.params_ = {name: float(params[name]) for name in cls.parameter_names}
         model.standard_errors_ = dict.fromkeys(cls.parameter_names)
         model._log_covariance = np.zeros((len(params), len(params)))
-        model.log_likelihood_, model.n_customers_ = 0.0, 0.0
+        model.log_likelihood_, model.n_customers_, model.longest_age_ = 0.0, 0.0, 0.0
         model.n_iterations_, model.converged_, model.warnings_ = 0, True, []
         return model
 
@@ -199,6 +231,7 @@ class BTYDModel(BaseEstimator):
             "log_covariance": self._log_covariance.tolist(),
             "log_likelihood": self.log_likelihood_,
             "n_customers": self.n_customers_,
+            "longest_age": self.longest_age_,
             "n_iterations": self.n_iterations_,
             "converged": self.converged_,
             "warnings": list(self.warnings_),
@@ -217,6 +250,7 @@ class BTYDModel(BaseEstimator):
         model._log_covariance = np.array(saved["log_covariance"], dtype=np.float64)
         model.log_likelihood_, model.n_customers_ = saved["log_likelihood"], saved["n_customers"]
         model.n_iterations_, model.converged_ = saved["n_iterations"], saved["converged"]
+        model.longest_age_ = saved.get("longest_age", 0.0)  # unknown to models saved before it was learned
         model.warnings_ = list(saved["warnings"])
         return model
 

@@ -97,9 +97,7 @@ class BetaGeoNBD(BTYDModel):
         NotEnoughDataError
             No customer ordered twice.
         """
-        columns = read_histories(frame)
-        groups = group_rows(list(columns.values()), read_weight(frame, weight))
-        refuse_one_timers(groups, type(self).__name__)
+        groups = self._read(frame, weight)
         age = float(groups.marginal(2) @ groups.tables[2]) / groups.total
         rate = float(groups.marginal(0) @ groups.tables[0]) / groups.total / age
         starts = [
@@ -107,7 +105,14 @@ class BetaGeoNBD(BTYDModel):
             for r, a, b in [(0.3, 0.8, 2.5), (1.0, 0.5, 4.0), (0.3, 0.1, 1.0), (2.0, 0.05, 3.0)]
         ]
         self._estimate(groups, starts, age, groups.thinned(_WARM_ROWS))
+        self._note_ages(groups)
         return self
+
+    def _read(self, frame: pd.DataFrame, weight: ArrayLike | None) -> Groups:
+        columns = read_histories(frame)
+        groups = group_rows(list(columns.values()), read_weight(frame, weight))
+        refuse_one_timers(groups, type(self).__name__)
+        return groups
 
     def _objective(self, groups: Groups) -> Callable[[Array], Evaluation]:
         return beta_geo_log_likelihood(groups, self._first_chance)

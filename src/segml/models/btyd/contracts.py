@@ -73,6 +73,12 @@ class ShiftedBetaGeometric(BTYDModel):
         weight : array of shape (rows,), optional
             How many customers a row stands for.
         """
+        groups = self._read(frame, weight)
+        self._estimate(groups, [np.array([1.0, 2.0]), np.array([0.3, 3.0]), np.array([3.0, 3.0])], 1.0)
+        self.longest_age_ = float(groups.tables[0][-1])
+        return self
+
+    def _read(self, frame: pd.DataFrame, weight: ArrayLike | None) -> Groups:
         columns = read_columns(frame, ("age", "lost"))
         age, lost = columns["age"], columns["lost"]
         with np.errstate(invalid="ignore"):
@@ -89,8 +95,7 @@ class ShiftedBetaGeometric(BTYDModel):
             raise NotEnoughDataError(
                 f"ShiftedBetaGeometric needs customers of both kinds; all {groups.total:,.0f} are {state}"
             )
-        self._estimate(groups, [np.array([1.0, 2.0]), np.array([0.3, 3.0]), np.array([3.0, 3.0])], 1.0)
-        return self
+        return groups
 
     def _objective(self, groups: Groups) -> Callable[[Array], Evaluation]:
         periods, lost = groups.column(0).astype(np.int64), groups.column(1)
@@ -158,14 +163,19 @@ class BetaGeometricBetaBinomial(BTYDModel):
 
     def fit(self, frame: pd.DataFrame, weight: ArrayLike | None = None) -> Self:
         """Estimate the four parameters by exact maximum likelihood; `weight` says how many customers a row is."""
-        columns = _read_opportunities(frame)
-        groups = group_rows(list(columns.values()), read_weight(frame, weight))
-        refuse_one_timers(groups, type(self).__name__)
+        groups = self._read(frame, weight)
         starts = [
             np.array(start) for start in [(1.0, 1.0, 0.5, 3.0), (0.5, 2.0, 0.5, 2.0), (2.0, 2.0, 1.0, 10.0)]
         ]
         self._estimate(groups, starts, 1.0)
+        self.longest_age_ = float(groups.tables[2][-1])
         return self
+
+    def _read(self, frame: pd.DataFrame, weight: ArrayLike | None) -> Groups:
+        columns = _read_opportunities(frame)
+        groups = group_rows(list(columns.values()), read_weight(frame, weight))
+        refuse_one_timers(groups, type(self).__name__)
+        return groups
 
     def _objective(self, groups: Groups) -> Callable[[Array], Evaluation]:
         histories = tuple(groups.column(i).astype(np.int64) for i in range(3))

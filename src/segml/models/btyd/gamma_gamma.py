@@ -92,6 +92,17 @@ class GammaGamma(BTYDModel):
         NotEnoughDataError
             No customer ordered twice, or all spend the same.
         """
+        groups = self._read(frame, weight)
+        self.base_spend_ = float(groups.marginal(1) @ groups.tables[1]) / groups.total
+        self.spend_correlation_ = _correlation(groups)
+        starts = [
+            np.array([p, q, (q - 1) * self.base_spend_ / p]) for p, q in [(2.0, 3.0), (6.0, 4.0), (1.2, 10.0)]
+        ]
+        self._estimate(groups, starts, self.base_spend_)
+        self.warnings_ += self._say_what_spend_does()
+        return self
+
+    def _read(self, frame: pd.DataFrame, weight: ArrayLike | None) -> Groups:
         orders, spend = _read_spend(frame)
         weights = read_weight(frame, weight)
         repeat = orders > 0 if weights is None else (orders > 0) & (weights > 0)
@@ -106,14 +117,7 @@ class GammaGamma(BTYDModel):
                 f"every repeat customer has the mean spend {groups.tables[1][0]:g}: there is no spread to learn",
                 "use that value as the expected spend",
             )
-        self.base_spend_ = float(groups.marginal(1) @ groups.tables[1]) / groups.total
-        self.spend_correlation_ = _correlation(groups)
-        starts = [
-            np.array([p, q, (q - 1) * self.base_spend_ / p]) for p, q in [(2.0, 3.0), (6.0, 4.0), (1.2, 10.0)]
-        ]
-        self._estimate(groups, starts, self.base_spend_)
-        self.warnings_ += self._say_what_spend_does()
-        return self
+        return groups
 
     def _objective(self, groups: Groups) -> Callable[[Array], Evaluation]:
         return gamma_gamma_log_likelihood(groups)

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from segml.errors import ConfigurationError
 from segml.models.btyd.base import check_horizon
+from segml.models.btyd.doubts import UNITS_PER_YEAR
 from segml.models.btyd.gamma_gamma import GammaGamma
 
 FloatArray = NDArray[np.float64]
-
-UNITS_PER_YEAR = {"days": 365.25, "weeks": 365.25 / 7, "months": 12.0, "years": 1.0}
 
 _NODES = 8  # Gauss-Legendre: expected orders are so smooth in time that 8 points leave an error under 1e-6 of the value
 

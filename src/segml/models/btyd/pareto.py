@@ -88,9 +88,7 @@ class ParetoNBD(BTYDModel):
         NotEnoughDataError
             No customer ordered twice.
         """
-        columns = read_histories(frame)
-        groups = group_rows(list(columns.values()), read_weight(frame, weight))
-        refuse_one_timers(groups, type(self).__name__)
+        groups = self._read(frame, weight)
         age = float(groups.marginal(2) @ groups.tables[2]) / groups.total
         rate = float(groups.marginal(0) @ groups.tables[0]) / groups.total / age
         starts = [
@@ -98,7 +96,14 @@ class ParetoNBD(BTYDModel):
             for r, s, beta in [(0.5, 0.5, 0.5), (1.0, 0.5, 0.3), (0.5, 0.2, 1.0), (2.0, 1.0, 5.0)]
         ]
         self._estimate(groups, starts, age, groups.thinned(_WARM_ROWS))
+        self._note_ages(groups)
         return self
+
+    def _read(self, frame: pd.DataFrame, weight: ArrayLike | None) -> Groups:
+        columns = read_histories(frame)
+        groups = group_rows(list(columns.values()), read_weight(frame, weight))
+        refuse_one_timers(groups, type(self).__name__)
+        return groups
 
     def _objective(self, groups: Groups) -> Callable[[Array], Evaluation]:
         return pareto_log_likelihood(groups)
