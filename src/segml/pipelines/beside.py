@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from segml.errors import NotEnoughDataError
-from segml.pipelines import loyalty
+from segml.pipelines import contacts, loyalty
 from segml.pipelines.base import OpenBase
 from segml.pipelines.narration import Narrator
 from segml.pipelines.promotion import ModelOutcome, Trained, remembered, settle
@@ -63,6 +63,14 @@ BESIDE: dict[str, BesideTask] = {
         loyalty.CONTRACT,
         ("loyalty",),
         loyalty.points_missing,
+    ),
+    "unsubscribe": BesideTask(
+        "unsubscribe risk",
+        contacts.unsubscribe_missing,
+        contacts.train_unsubscribe,
+        contacts.unsubscribe_rule,
+        contacts.CONTRACT,
+        ("horizons", "cutoffs"),
     ),
 }
 

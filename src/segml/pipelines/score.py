@@ -21,6 +21,7 @@ from segml.features.snapshot import write_snapshots
 from segml.models.segments.rfm import RfmScorer
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.beside import beside_champions, beside_rules
+from segml.pipelines.contacts import learn_base_saturation
 from segml.pipelines.drift import TaskDrift, watch_champions
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.survey import survey_answers
@@ -211,6 +212,7 @@ def tag(base: OpenBase, snapshot: Path, scores: Path, folder: Path) -> TagsRepor
         horizon.clv,
         silent_days=config.models.active_within_days,
         expiring_days=config.loyalty.expiring_days,
+        saturation=learn_base_saturation(base),
     )
     claims = measure_claims(engine, catalogue, config.data_path("features"), base.as_of, horizon.churn)
     engine.register("features", snapshot / "features")

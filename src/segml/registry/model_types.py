@@ -24,6 +24,7 @@ _TYPES: dict[str, str] = {
     "SegmentTask": "segml.models.segments.task:SegmentTask",
     "DeclaredTask": "segml.models.segments.declared_task:DeclaredTask",
     "NextTier": "segml.models.next_tier:NextTier",
+    "UnsubscribeRisk": "segml.models.unsubscribe:UnsubscribeRisk",
     "FlatTask": "segml.models.flat:FlatTask",
     "UpliftTask": "segml.models.uplift.task:UpliftTask",
 }

@@ -15,6 +15,7 @@ TASKS = {
     "mixture": "Mixture segments",
     "interest": "Interest segments",
     "next_tier": "Next loyalty tier",
+    "unsubscribe": "Unsubscribe risk",
 }
 METRICS = {
     "auc": "AUC",

@@ -108,6 +108,7 @@ def build_tags_sql(
     thresholds: Mapping[str, float | None],
     allow_special: bool = False,
     claims: Mapping[str, HazardComparison] | None = None,
+    why_unknown: Mapping[str, str] | None = None,
 ) -> TagQueries:
     """Write the queries of a tag table.
 
@@ -125,11 +126,13 @@ def build_tags_sql(
         Include definitions marked `special`.
     claims : mapping of ``family.tag`` to HazardComparison, optional
         What the tests of claims found (`segml.scoring.claims`); a claim that is not among them was not tested.
+    why_unknown : mapping of str to str, optional
+        Threshold given from outside -> why it is not known.
     """
     kept: list[tuple[TagDefinition, str]] = []
     unavailable: list[UnavailableTag] = []
     for definition in definitions:
-        reason = _why_not(definition, available, thresholds, allow_special, claims or {})
+        reason = _why_not(definition, available, thresholds, allow_special, claims or {}, why_unknown or {})
         if reason:
             unavailable.append(UnavailableTag(definition.family, definition.tag, reason))
         else:
@@ -175,7 +178,9 @@ def write_tags(
     """
     available = available_columns(engine)
     thresholds = learn_thresholds(engine, catalogue, available)
-    queries = build_tags_sql(catalogue.definitions, available, as_of, thresholds, allow_special, claims)
+    queries = build_tags_sql(
+        catalogue.definitions, available, as_of, thresholds, allow_special, claims, catalogue.why_unknown
+    )
     if not queries.available:
         raise DataError("no tag is available: its tables or columns are missing", "run `segml score` first")
     engine.run(queries.wide, _WIDE)
@@ -230,6 +235,7 @@ def _why_not(
     thresholds: Mapping[str, float | None],
     allow_special: bool,
     claims: Mapping[str, HazardComparison],
+    why_unknown: Mapping[str, str],
 ) -> str:
     if definition.special and not allow_special:
         return "special-category field or a proxy of one: opt in to use it"
@@ -247,6 +253,8 @@ def _why_not(
         if not found.holds:
             return f"its claim did not hold at an earlier day: {found.sentence}"
     unlearnt = [name for name in definition.parameters if thresholds.get(name) is None]
+    if unlearnt and unlearnt[0] in why_unknown:
+        return why_unknown[unlearnt[0]]
     return f"nobody to learn the threshold {', '.join(unlearnt)} from" if unlearnt else ""
 
 

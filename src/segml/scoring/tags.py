@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from segml.config import BandSettings, Settings, validated
 from segml.errors import ConfigurationError, did_you_mean
+from segml.evaluation.saturation import Saturation
 from segml.tables.outputs import KNOWN_COLUMNS, is_known_column, known_references
 
 FAMILIES = (
@@ -32,6 +33,7 @@ FAMILIES = (
 )
 FIRST_TIME_EMPTY = ("previous",)
 """Tables that a first run does not have; conditions on them are then unknown, and the tag is there all the same."""
+UNKNOWN_SATURATION = Saturation(None, "it was not looked at")
 SHIPPED = Path(__file__).with_name("tags.yaml")
 _REFERENCE = re.compile(r"\b([a-z_][a-z0-9_]*)\.([a-z_][a-z0-9_]*)\b")
 _PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
@@ -138,7 +140,8 @@ class TagCatalogue:
 
     definitions: tuple[TagDefinition, ...]
     learnt: dict[str, TagParameter]
-    given: dict[str, float] = field(default_factory=dict)
+    given: dict[str, float | None] = field(default_factory=dict)
+    why_unknown: dict[str, str] = field(default_factory=dict)
 
     def values(self) -> dict[str, tuple[str, ...]]:
         """Return ``family.tag`` -> the values listed for it (empty when they come from the data)."""
@@ -151,6 +154,7 @@ def load_tags(
     clv_days: int = 365,
     silent_days: int = 365,
     expiring_days: int = 30,
+    saturation: Saturation = UNKNOWN_SATURATION,
     available: Mapping[str, Collection[str]] | None = None,
 ) -> TagCatalogue:
     """Read the shipped tags and the user's own.
@@ -167,6 +171,8 @@ def load_tags(
         Buyers silent for longer are dormant even without a score (they are out of the scored range).
     expiring_days : int
         The window in the name of the points that lapse, ``points_expiring_<days>d``.
+    saturation : Saturation
+        Contacts in 30 days from which the base is saturated, learnt from its contact log.
     available : mapping of str to columns, optional
         Columns of the registered tables; names beyond the documented ones are then known too.
 
@@ -181,15 +187,22 @@ def load_tags(
     True
     """
     band = bands or BandSettings()
-    given = {"active": band.active, "slipping": band.slipping, "at_risk": band.at_risk}
-    given["silent_days"] = float(silent_days)
+    given: dict[str, float | None] = {
+        "active": band.active,
+        "slipping": band.slipping,
+        "at_risk": band.at_risk,
+        "silent_days": float(silent_days),
+        "target_from": _number(saturation.target_from),
+        "saturated_from": _number(saturation.saturated_from),
+    }
     definitions: list[TagDefinition] = []
     learnt: dict[str, TagParameter] = {}
     for file in (SHIPPED, *files):
         parsed = _read(file, {"clv_days": clv_days, "expiring_days": expiring_days})
         definitions += parsed.tags
         learnt.update(parsed.parameters)
-    catalogue = TagCatalogue(tuple(definitions), learnt, given)
+    unknown = dict.fromkeys(("target_from", "saturated_from"), saturation.reason)
+    catalogue = TagCatalogue(tuple(definitions), learnt, given, unknown)
     mistakes = find_mistakes(catalogue, available or {})
     if mistakes:
         raise ConfigurationError(
@@ -198,6 +211,10 @@ def load_tags(
             "correct the tag files; columns are written table.column, thresholds $name",
         )
     return catalogue
+
+
+def _number(value: int | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _read(file: Path, days: Mapping[str, int]) -> _TagFile:

@@ -49,6 +49,7 @@ SCORE_COLUMNS: tuple[str, ...] = (
     *("next_order_days", "next_order_days_low", "next_order_days_high", "second_purchase_probability"),
     *("points_balance", "points_earned_365d", "points_expiring_30d", "points_earned_period"),
     *("loyalty_tier", "next_tier", "points_to_next_tier", "next_tier_probability"),
+    "unsubscribe_probability",
     *("rfm_r", "rfm_f", "rfm_m", "rfm_name", "segment_declared_source"),
 )
 _PATTERNS = {

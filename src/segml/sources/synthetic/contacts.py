@@ -5,7 +5,8 @@ e-mail at that moment; `control_share` of them, drawn by coin, get nothing. `Seg
 living customer within `RESPONSE_DAYS` days; both potential outcomes (`buys_without`, `buys_with`) are drawn for
 everybody and kept as truth, so the effect is known person by person, and the orders a campaign causes (or, for
 segments that it annoys, prevents) are really in the orders. A third of the customers have a mail program that
-opens every mail by itself. Who unsubscribes withdraws consent and gets no further mail.
+opens every mail by itself. Who unsubscribes withdraws consent and gets no further mail; with `fatigue`, mails
+that come close together make more people do so.
 
 Consents are a log: some never gave any, some withdrew, some gave again; the rows of a customer are not in the
 order of time, so that only `changed_at` tells what holds.
@@ -35,6 +36,7 @@ from segml.tables.catalog import CHANNELS, EMAIL_EVENTS, PURPOSES
 from segml.time_windows import SECONDS_PER_DAY
 
 _EVENT = {name: code for code, name in enumerate(EMAIL_EVENTS)}
+_TIRING = 30 * SECONDS_PER_DAY
 _WINDOW = RESPONSE_DAYS * SECONDS_PER_DAY
 
 
@@ -100,6 +102,7 @@ def run_campaigns(rhythm: Rhythm, traits: Traits, orders: Orders) -> Contacts:
     extra: list[tuple[Ints, Ints, Ints]] = []
     arms: list[dict[str, np.ndarray]] = []
     events: list[dict[str, Ints]] = []
+    mailed: list[tuple[int, Flags]] = []
     for campaign in range(len(shop.campaign_days)):
         sent = rhythm.send_second(campaign)
         arm = _assign(rhythm, traits, orders, consent.holds(sent), effect, sent, outcomes)
@@ -110,7 +113,10 @@ def run_campaigns(rhythm: Rhythm, traits: Traits, orders: Orders) -> Contacts:
         prevented = arm["treated"] & arm["buys_without"] & ~arm["buys_with"]
         keep &= ~(prevented[orders.customer] & (orders.second >= sent) & (orders.second < sent + _WINDOW))
         reached = np.flatnonzero(arm["treated"])
-        reaction, gone = _mail_events(traits, reached, arm, sent, mail)
+        mailed.append((sent, arm["treated"]))
+        others = np.sum([m for at, m in mailed[:-1] if at > sent - _TIRING], axis=0, initial=0)
+        tired = 0.008 * (1 + shop.fatigue) ** (others * np.ones(len(traits.segment)))
+        reaction, gone = _mail_events(traits, reached, arm, sent, np.minimum(tired, 1.0), mail)
         consent.unsubscribe(gone)
         events.append({**reaction, "campaign": np.full(len(reaction["second"]), campaign, dtype=np.int64)})
         audience = np.flatnonzero(arm.pop("audience"))
@@ -145,7 +151,12 @@ def _assign(
 
 
 def _mail_events(
-    traits: Traits, reached: Ints, arm: dict[str, np.ndarray], sent: int, rng: np.random.Generator
+    traits: Traits,
+    reached: Ints,
+    arm: dict[str, np.ndarray],
+    sent: int,
+    tired: np.ndarray,
+    rng: np.random.Generator,
 ) -> tuple[dict[str, Ints], Ints]:
     """Draw the mail events of the treated; return them, and the moment each customer unsubscribed (or NEVER)."""
     size = len(traits.segment)
@@ -155,7 +166,7 @@ def _mail_events(
     moved = arm["buys_with"] & ~arm["buys_without"]
     opened = arrived & (uniform[2] < np.where(moved, 0.9, traits.opens))
     clicked = opened & (uniform[3] < np.where(moved, 0.8, 0.12))
-    gone = opened & (uniform[4] < 0.008)
+    gone = opened & (uniform[4] < tired)
     complains = gone & (uniform[5] < 0.1)
     read = at + 60 + (-np.log1p(-uniform[6]) * 4 * 3600).astype(np.int64)
     happened = (

@@ -168,6 +168,9 @@ class SyntheticShop:
         Days between campaigns (at least 15, so that response windows are apart); 0 for none.
     control_share : float, default 0.2
         Share of each campaign's audience that is randomly held out.
+    fatigue : float, default 0
+        How much likelier unsubscribing after an opened mail becomes with each other mail of the last 30 days: its
+        probability of 0.008 is multiplied by ``(1 + fatigue) ** mails``. Only campaigns closer than 30 days feel it.
 
     Raises
     ------
@@ -198,6 +201,7 @@ class SyntheticShop:
     launch_share: float = 0.35
     campaign_every_days: int = 60
     control_share: float = 0.2
+    fatigue: float = 0.0
 
     def __post_init__(self) -> None:
         problems = [*_number_problems(self), *_share_problems(self), *_segment_problems(self)]
@@ -244,6 +248,7 @@ def _number_problems(shop: SyntheticShop) -> list[str]:
         (shop.orders_scale >= 0, f"orders_scale is 0 or more, got {shop.orders_scale}"),
         (shop.lines_scale >= 0, f"lines_scale is 0 or more, got {shop.lines_scale}"),
         (shop.duplicate_share <= 0.5, f"duplicate_share is 0 to 0.5, got {shop.duplicate_share}"),
+        (shop.fatigue >= 0, f"fatigue is 0 or more, got {shop.fatigue}"),
         (every == 0 or every > RESPONSE_DAYS, f"campaign_every_days is 0 or more than 14, got {every}"),
     )
     return [text for holds, text in rules if not holds]
