@@ -104,5 +104,6 @@ def _readings(phone: str, region: str) -> Iterator[tuple[str, str | None]]:
     yield phone, region or None
     international = "+" + phone[2:] if phone.startswith("00") else phone
     if international.startswith("+"):
-        yield international, None
-        yield _TRUNK_ZERO.sub(r"\1", international), None
+        without = _TRUNK_ZERO.sub(r"\1", international)
+        # A reading costs 70 microseconds, and the same text reads the same
+        yield from ((text, None) for text in dict.fromkeys((international, without)) if text != phone)

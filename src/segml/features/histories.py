@@ -48,14 +48,16 @@ def load_histories(orders: Path, cutoff: Cutoff) -> pd.DataFrame:
     NotEnoughDataError
         No order before the cutoff.
     """
-    parts, kept = [], _no_rows()
+    parts: list[list[NDArray[Any]]] = []
+    kept = _no_rows()
     for batch in pq.ParquetFile(orders).iter_batches(_BATCH, columns=_COLUMNS):
         rows = _joined(kept, tuple(batch.column(name).to_numpy() for name in _COLUMNS))
         last = int(np.searchsorted(rows[0], rows[0][-1])) if len(rows[0]) else 0
         kept = tuple(column[last:] for column in rows)  # type: ignore[assignment]
-        parts.append(_summary(tuple(column[:last] for column in rows), cutoff, orders))
-    parts.append(_summary(kept, cutoff, orders))
-    keys, *columns = (np.concatenate(each) for each in zip(*parts, strict=True))
+        parts.append([*_summary(tuple(column[:last] for column in rows), cutoff, orders)])
+    parts.append([*_summary(kept, cutoff, orders)])
+    # One column after another, so that the answer is never in memory twice
+    keys, *columns = (np.concatenate([part.pop(0) for part in parts]) for _ in range(5))
     if not len(keys):
         raise NotEnoughDataError(f"no order before the cutoff {cutoff}", "choose a later cutoff")
     if (np.diff(keys) <= 0).any():
