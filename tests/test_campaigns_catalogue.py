@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from campaign_world import AS_OF, anybody, campaign, engine_with
-from segml.campaigns.catalogue import OPERATORS, load_campaigns
+from campaign_world import AS_OF, anybody, campaign, engine_with, world
+from segml.campaigns.catalogue import OPERATORS, equal_priorities, load_campaigns
 from segml.campaigns.lists import build_lists
 from segml.config import ContactCap
 from segml.errors import ConfigurationError
@@ -124,6 +124,24 @@ def test_all_mistakes_of_all_files_come_at_once(tmp_path: Path) -> None:
     assert "did you mean 'window_days'" in message
     assert "did you mean 'at_risk'" in message
     assert "2 campaigns are called 'win_back'" in message
+
+
+def test_equal_priorities_are_told_with_both_names_and_go_by_name(tmp_path: Path) -> None:
+    seed = campaign("seed", purpose="ads_sharing", priority=7)
+    tied = [campaign("beta", priority=7), campaign("alpha", priority=7), campaign("free", priority=8), seed]
+    assert len(equal_priorities(tied)) == 1
+    assert "priority 7 is that of alpha and beta" in equal_priorities(tied)[0]
+    with engine_with(world()) as engine:
+        report = build_lists(engine, tied, anybody(), AS_OF, "run", tmp_path)
+    assert any("alpha and beta" in warning for warning in report.warnings)
+    assert report.campaigns[0].campaign.name == "alpha"
+
+
+def test_a_key_that_stands_twice_in_a_campaign_is_named(tmp_path: Path) -> None:
+    text = (SHIPPED / "win_back.yaml").read_text()
+    (tmp_path / "a.yaml").write_text(text + "priority: 5\n")
+    with pytest.raises(ConfigurationError, match="the key 'priority' stands twice"):
+        load_campaigns(tmp_path)
 
 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:

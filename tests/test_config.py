@@ -146,3 +146,24 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
     config: Config = load_config(written(tmp_path, MINIMAL))
     with pytest.raises(ValueError, match="frozen"):
         config.seed = 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MINIMAL + "base: other\n", "the key 'base' stands twice, in lines 2 and 6"),
+        (MINIMAL + "lists: {budget: 1, budget: 2}\n", "the key 'budget' stands twice, in lines 6 and 6"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_both_lines(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        load_config(written(tmp_path, text))
+
+
+def test_anchors_and_merged_keys_are_no_duplicates(tmp_path: Path) -> None:
+    text = MINIMAL + "horizons: &h {dormancy: 30, churn: 60}\ncutoffs: {every_days: 7}\nlists: {}\n"
+    merged = text.replace("churn: 60}", "churn: 60, clv: 60}").replace(
+        "lists: {}", "gone: {<<: *h, churn: 90}"
+    )
+    with pytest.raises(ConfigurationError, match="unknown key 'gone'"):
+        load_config(written(tmp_path, merged))

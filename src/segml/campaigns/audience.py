@@ -85,6 +85,8 @@ def either_sql(condition: Condition, limits: Limits, tag_columns: Mapping[str, s
 
 def subject_sql(condition: Condition, tag_columns: Mapping[str, str]) -> str:
     """Return the SQL expression of what a condition is about."""
+    if condition.attempts_of:
+        return f"coalesce(attempts_of_{condition.attempts_of}.attempts, 0)"
     return f"list_tags.{tag_columns[condition.tag]}" if condition.tag else condition.column
 
 

@@ -39,6 +39,7 @@ class Condition(Settings):
 
     column: str = Field(default="", description="table.column")
     tag: str = Field(default="", description="family.tag")
+    attempts_of: str = Field(default="", description="a campaign: how often it contacted the person so far")
     operator: str = "is"
     value: Any = None
     percentile: float | tuple[float, float] | None = None
@@ -53,8 +54,8 @@ class Condition(Settings):
 
     @property
     def subject(self) -> str:
-        """What it is about, ``table.column`` or ``family.tag``."""
-        return self.column or self.tag
+        """What it is about: ``table.column``, ``family.tag``, or the contacts of a campaign."""
+        return self.column or self.tag or f"contacts of {self.attempts_of}"
 
     @property
     def parts(self) -> tuple[Condition, ...]:
@@ -192,6 +193,11 @@ class Campaign(Settings):
         return tuple(dict.fromkeys([*named, self.rank_by.column]))
 
     @property
+    def counted_campaigns(self) -> tuple[str, ...]:
+        """The campaigns whose contacts the audience counts."""
+        return tuple(dict.fromkeys(c.attempts_of for c in self.conditions if c.attempts_of))
+
+    @property
     def definition_hash(self) -> str:
         """Sixteen hexadecimal digits that change when the definition does."""
         added = (
@@ -200,7 +206,12 @@ class Campaign(Settings):
             "budget",
         )  # unsaid they are left out, so that older definitions keep their hash
         unsaid = {"exports", *(name for name in added if getattr(self, name) is None)}
-        return content_sha256(self.model_dump(mode="json", exclude=unsaid))[:16]
+        definition = self.model_dump(mode="json", exclude=unsaid)
+        for condition in definition["audience"]:
+            for part in (condition, *condition["any_of"]):
+                if not part["attempts_of"]:
+                    del part["attempts_of"]
+        return content_sha256(definition)[:16]
 
 
 def load_campaigns(
@@ -245,6 +256,20 @@ def in_order(campaigns: Iterable[Campaign]) -> tuple[Campaign, ...]:
     return tuple(sorted(campaigns, key=lambda campaign: (campaign.priority, campaign.name)))
 
 
+def equal_priorities(campaigns: Iterable[Campaign]) -> list[str]:
+    """Say which campaigns share a priority: who wins a person is then left to their names."""
+    by_priority: dict[int, list[str]] = {}
+    for campaign in campaigns:
+        if not campaign.is_seed:  # an audience for advertising takes nobody from another list
+            by_priority.setdefault(campaign.priority, []).append(campaign.name)
+    return [
+        f"priority {priority} is that of {' and '.join(sorted(names))}: a person whom both may have goes to the first"
+        " by name; give each a priority of its own"
+        for priority, names in sorted(by_priority.items())
+        if len(names) > 1
+    ]
+
+
 def find_mistakes(
     campaigns: Sequence[Campaign],
     available: Mapping[str, Iterable[str]] | None = None,
@@ -261,6 +286,11 @@ def find_mistakes(
     for campaign in campaigns:
         found += [
             f"{campaign.name}: {m}" for column in campaign.columns for m in _column_mistakes(column, there)
+        ]
+        found += [
+            f"{campaign.name}: attempts_of names no campaign of this folder: {name!r}{did_you_mean(name, names)}"
+            for name in campaign.counted_campaigns
+            if name not in names
         ]
         checked = [c for c in campaign.conditions if c.tag or c.column in (tag_values or {})]
         if tag_values is not None:
@@ -290,9 +320,11 @@ def _value_mistakes(condition: Condition, tag_values: Mapping[str, Sequence[str]
 
 
 def _shape_mistakes(condition: Condition) -> list[str]:
-    given = [name for name in ("column", "tag", "any_of") if getattr(condition, name)]
+    given = [name for name in ("column", "tag", "attempts_of", "any_of") if getattr(condition, name)]
     if len(given) != 1:
-        return [f"a condition names exactly one of column, tag, any_of; this one has {given or 'none'}"]
+        return [
+            f"a condition names exactly one of column, tag, attempts_of, any_of; this one has {given or 'none'}"
+        ]
     if condition.any_of:
         return (
             ["any_of holds single conditions, not another any_of"]
@@ -302,6 +334,8 @@ def _shape_mistakes(condition: Condition) -> list[str]:
     if condition.operator not in OPERATORS:
         near = did_you_mean(condition.operator, OPERATORS)
         return [f"unknown operator {condition.operator!r}{near}; one of {list(OPERATORS)}"]
+    if condition.attempts_of and (condition.operator not in _COMPARISONS or condition.percentile is not None):
+        return [f"contacts are counted: attempts_of goes with a value and one of {', '.join(_COMPARISONS)}"]
     return [message for rule, message in _RULES if rule(condition)]
 
 

@@ -22,7 +22,15 @@ from segml.campaigns.costs import margin_missing, margin_sql
 from segml.campaigns.holdout import global_holdout_sql
 from segml.campaigns.list_files import list_history
 from segml.campaigns.placing import CUT, FUNDED
-from segml.campaigns.policy import attempts_sql, base_sql, cases_sql, contacts_sql, first_case_sql, people_sql
+from segml.campaigns.policy import (
+    NO_ATTEMPTS,
+    attempts_sql,
+    base_sql,
+    cases_sql,
+    contacts_sql,
+    first_case_sql,
+    people_sql,
+)
 from segml.campaigns.restrictions import restriction_cases, restriction_columns, restriction_warnings
 from segml.campaigns.send_time import NOT_LOOKED_FOR, PEOPLE, SEGMENTS, SendTimes
 from segml.campaigns.triggers import answer_events
@@ -211,9 +219,13 @@ def people_joined_sql(run: ListRun, campaign: Campaign, claimed: Sequence[str]) 
     )
     if counts_attempts(run, campaign):
         joins.append(
-            f" left join ({attempts_sql(run.contacts, campaign)}) attempts"
+            f" left join ({attempts_sql(run.contacts, campaign.name)}) attempts"
             " on attempts.customer_id = people.customer_id"
         )
+    for name in campaign.counted_campaigns:
+        counted = attempts_sql(run.contacts, name) if run.contacts else NO_ATTEMPTS
+        alias = f"attempts_of_{name}"
+        joins.append(f" left join ({counted}) {alias} on {alias}.customer_id = people.customer_id")
     return "list_people people" + "".join(joins)
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from segml.campaigns.audience import literal
 from segml.campaigns.budget import budget_remarks, campaign_money, divide_budget
-from segml.campaigns.catalogue import Campaign, find_mistakes, in_order
+from segml.campaigns.catalogue import Campaign, equal_priorities, find_mistakes, in_order
 from segml.campaigns.changes import find_changes, previous_list
 from segml.campaigns.export.settings import ADVERTISING_MINIMUM
 from segml.campaigns.holdout import GLOBALLY_HELD_OUT, HELD_OUT, TREATED
@@ -99,7 +99,7 @@ def build_lists(
     doubts = find_mistakes(ordered, available, values) if tag_values is None else []
     try:
         run, warnings = prepare_run(engine, ordered, settings, as_of, run_id, folder, available)
-        warnings += budget_remarks(ordered, settings)
+        warnings += equal_priorities(ordered) + budget_remarks(ordered, settings)
         divide_budget(engine, ordered, settings, lambda *asked: _candidates(run, *asked))
         times = find_send_times(engine, available, settings, as_of)
         run = dataclasses.replace(run, send_times=times)

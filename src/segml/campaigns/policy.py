@@ -38,6 +38,7 @@ REASONS = (
     "over_budget",
     "list_refused",
 )
+NO_ATTEMPTS = "select customer_id, 0 as attempts from list_people where false"
 Columns = Mapping[str, Collection[str]]
 
 
@@ -111,11 +112,11 @@ def contacts_sql(available: Columns, as_of: Cutoff, history: bool) -> str:
     return " union all ".join(parts)
 
 
-def attempts_sql(contacts: str, campaign: Campaign) -> str:
+def attempts_sql(contacts: str, campaign: str) -> str:
     """Return earlier contacts of one campaign: customer_id, attempts, last_at."""
     return (
         f"select customer_id, {_contacts_once('true')} as attempts, max(happened_at) as last_at"
-        f" from ({contacts}) contacts where campaign = {literal(campaign.name)} group by customer_id"
+        f" from ({contacts}) contacts where campaign = {literal(campaign)} group by customer_id"
     )
 
 

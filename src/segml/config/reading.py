@@ -58,9 +58,40 @@ def validated(model: type[T], raw: Mapping[str, Any], where: str) -> T:
         ) from None
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without the trap that of two equal keys the last one wins in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key, line = self.construct_object(key_node), key_node.start_mark.line + 1
+            if key in seen:
+                raise yaml.YAMLError(f"the key {key!r} stands twice, in lines {seen[key]} and {line}")
+            seen[key] = line
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(text: str) -> Any:
+    """Return what a YAML text says.
+
+    Raises
+    ------
+    yaml.YAMLError
+        No YAML, or a key that stands twice.
+
+    Examples
+    --------
+    >>> read_yaml("{a: 1, b: [x, y]}")
+    {'a': 1, 'b': ['x', 'y']}
+    """
+    return yaml.load(text, Loader=_StrictLoader)  # a SafeLoader: no tag constructs anything
+
+
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+        raw = read_yaml(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} is not readable YAML: {error}") from error
     if not isinstance(raw, dict):

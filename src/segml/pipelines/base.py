@@ -53,7 +53,25 @@ class OpenBase:
         as_of = Cutoff.parse(self.config.as_of)
         if not self.first_day < as_of:
             raise ConfigurationError(f"as_of {as_of} has no history: the first order is on {self.first_day}")
+        late, bound = as_of.day - self.observed_until.day, self.config.horizons.dormancy
+        if late > bound:
+            raise ConfigurationError(
+                f"as_of {as_of} is {late} days after the data end ({self.observed_until}), more than the horizon of"
+                f" {bound} days: everybody would look silent",
+                f"bring newer orders, or choose a day up to {self.observed_until}",
+            )
         return as_of
+
+    @property
+    def as_of_remarks(self) -> list[str]:
+        """Say so when the day that is scored lies after the data's end; one sentence, or none."""
+        late = self.as_of.day - self.observed_until.day
+        if late <= 0:
+            return []
+        return [
+            f"as_of {self.as_of} is {late} days after the data end ({self.observed_until}): orders since then are"
+            " not known, and count as silence"
+        ]
 
     @property
     def known_until(self) -> Cutoff:

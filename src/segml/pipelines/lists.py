@@ -76,7 +76,8 @@ def lists_of_base(base: OpenBase, narrator: Narrator) -> ListsResult:
             load_tags(config.tag_files()).values(),
         )
         report = dataclasses.replace(
-            report, warnings=(*report.warnings, *([suppressed.text] if suppressed else []))
+            report,
+            warnings=(*base.as_of_remarks, *report.warnings, *([suppressed.text] if suppressed else [])),
         )
         tell(f"{sum(result.listed for result in report.campaigns):,} people on {len(report.campaigns)} lists")
     return ListsResult(config, base.as_of, folder, report, _exports(base, report, folder, narrator))

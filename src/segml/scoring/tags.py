@@ -17,6 +17,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from segml.config import BandSettings, Settings, validated
+from segml.config.reading import read_yaml
 from segml.errors import ConfigurationError, did_you_mean
 from segml.evaluation.saturation import Saturation
 from segml.tables.outputs import KNOWN_COLUMNS, is_known_column, known_references
@@ -224,7 +225,7 @@ def _read(file: Path, days: Mapping[str, int]) -> _TagFile:
     for name, number in days.items():
         text = text.replace(f"{{{name}}}", str(number))
     try:
-        raw = yaml.safe_load(text)
+        raw = read_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{file} is not readable YAML: {error}") from error
     if not isinstance(raw, dict):
