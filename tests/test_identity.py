@@ -13,16 +13,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segml.campaigns.holdout import is_held_out
+from segml.campaigns.list_files import list_history
 from segml.cli import main
 from segml.config import load_config
 from segml.engine.duckdb import DuckDBEngine
 from segml.errors import ConfigurationError, DataError, SegmlError
+from segml.measurement.built import BuiltList
+from segml.measurement.people import make_people
 from segml.sources.erased import erased_digest, erased_digests
 from segml.sources.identity import component_roots, records_of
 from segml.sources.ingest import ingest
 from segml.sources.synthetic import SyntheticShop, write_shop
 from segml.tables.consent import objectors_sql
-from segml.time_windows import Cutoff
+from segml.time_windows import Cutoff, Window
 from sources_base import ORDERS, MadeUpBase, csv_text
 from test_cli import CAMPAIGN, CONFIGURATION, one_order_each
 
@@ -386,3 +389,39 @@ def test_r59_an_interrupted_erasure_is_finished_for_every_record(
     assert main(["erase", str(double_shop), "c20", "--quiet"]) == 0
     assert "c21" not in set(pd.read_parquet(scores)["customer_id"])
     assert not left.exists()
+
+
+# -- lists of before the merge ----------------------------------------------------------------------------------------
+
+
+def test_r03_a_list_of_before_the_merge_is_measured_by_people_and_nobody_in_two_arms(tmp_path: Path) -> None:
+    day = Cutoff.parse("2017-06-01")
+    for name, people in (("list", ["a", "b", "c", "e"]), ("holdout", ["d", "f"])):
+        arm = {"list": "treated", "holdout": "holdout"}[name]
+        rows = pd.DataFrame({"customer_id": people, "arm": arm, "score": 1.0})
+        rows.to_parquet(tmp_path / f"{name}.parquet", index=False)
+    today = pd.DataFrame({"customer_id": list("abcdef"), "person_id": list("aacdee")})  # b is a; f is e
+    orders = pd.DataFrame(
+        {"customer_id": ["a", "d", "e"], "ordered_at": day.seconds + 9, "amount_minor": [700, 5, 5]}
+    )
+    built = BuiltList(tmp_path, "hello", day, Window(day, day.plus_days(30)), 0.1)
+    with DuckDBEngine(threads=1) as engine:
+        engine.register("identity", today)
+        engine.register("orders", orders)
+        make_people(engine, built, net_of_returns=False)
+        found = engine.fetch("select customer_id, arm, revenue from measured_people order by customer_id")
+    assert found.to_numpy().tolist() == [["a", "treated", 700], ["c", "treated", 0], ["d", "holdout", 5]]
+
+
+def test_r03_an_earlier_list_is_a_contact_of_the_person_of_today(tmp_path: Path) -> None:
+    day = Cutoff.parse("2017-06-01")
+    place = tmp_path / "hello" / f"as_of={day.label}"
+    place.mkdir(parents=True)
+    rows = pd.DataFrame({"customer_id": ["b"], "campaign": ["hello"], "measure_from": [day.label]})
+    rows.to_parquet(place / "list.parquet", index=False)
+    with DuckDBEngine(threads=1) as engine:
+        engine.register("identity", pd.DataFrame({"customer_id": ["a", "b"], "person_id": ["a", "a"]}))
+        assert list_history(engine, tmp_path, day.plus_days(1))
+        assert engine.fetch("select customer_id, happened_at from list_history").to_numpy().tolist() == [
+            ["a", day.seconds]
+        ]

@@ -107,9 +107,15 @@ def list_history(engine: Engine, folder: Path, as_of: Cutoff) -> bool:
             }
         ),
     )
+    person, joined = "f.customer_id", ""
+    if engine.exists("identity"):  # whoever was two people on an earlier list may be one today
+        person, joined = (
+            "coalesce(i.person_id, f.customer_id)",
+            " left join identity i on i.customer_id = f.customer_id",
+        )
     engine.view(
-        "select f.customer_id as customer_id, f.campaign as campaign, d.happened_at as happened_at"
-        " from list_files f join list_days d on d.label = f.measure_from",
+        f"select {person} as customer_id, f.campaign as campaign, d.happened_at as happened_at"
+        f" from list_files f join list_days d on d.label = f.measure_from{joined}",
         "list_history",
     )
     return True

@@ -19,7 +19,7 @@ EVENTS = (
     *("sent", "delivered", "open", "machine_open", "click", "response"),
     *("unsubscribe", "complaint", "bounce"),
 )
-_MEMBERS, _MONEY = "measured_list", "measured_money"
+_MEMBERS, _MONEY, _WRITTEN = "measured_list", "measured_money", "written_list"
 _EXACT = "cast({0} as decimal(18,0))"
 _OUTCOMES = ("buyer", "revenue")
 _COVARIATES = ("before_orders", "before_revenue")
@@ -40,7 +40,10 @@ def make_people(engine: Engine, built: BuiltList, net_of_returns: bool) -> None:
     """
     if not engine.exists("orders"):
         raise DataError("measuring needs the orders table", "run `segml data` first")
-    engine.register(_MEMBERS, [built.folder / "list.parquet", built.folder / "holdout.parquet"])
+    files = [built.folder / "list.parquet", built.folder / "holdout.parquet"]
+    engine.register(_WRITTEN if engine.exists("identity") else _MEMBERS, files)
+    if engine.exists("identity"):
+        engine.view(_merged_members_sql(engine.columns(_WRITTEN)), _MEMBERS)
     engine.run(_money_sql(built.window, net_of_returns and engine.exists("returns")), _MONEY)
     log = has_log(engine)
     if log:
@@ -49,6 +52,22 @@ def make_people(engine: Engine, built: BuiltList, net_of_returns: bool) -> None:
     engine.run(_people_sql(bounds, log), PEOPLE)
     engine.drop(_MONEY)
     engine.drop(_MEMBERS)
+    engine.drop(_WRITTEN)
+
+
+def _merged_members_sql(columns: list[str]) -> str:
+    """Members of a list under the ids of today; a person who was on it under two is one, and in no arm if in both."""
+    others = ", ".join(f"m.{name} as {name}" for name in columns if name != "customer_id")
+    known = f"from {_WRITTEN} m left join identity i on i.customer_id = m.customer_id"
+    person = "coalesce(i.person_id, m.customer_id)"
+    once = (
+        f"select {person} as person, min(m.customer_id) as first_id, min(m.arm) as arm, max(m.arm) as other_arm"
+        f" {known} group by {person}"
+    )
+    return (
+        f"select o.person as customer_id, {others} from {_WRITTEN} m join ({once}) o on o.first_id = m.customer_id"
+        " where o.arm = o.other_arm"
+    )
 
 
 def drop_people(engine: Engine) -> None:

@@ -12,6 +12,7 @@ from segml.engine.duckdb import DuckDBEngine
 from segml.errors import ConfigurationError
 from segml.features.snapshot import register_tables
 from segml.pipelines.narration import Narrator
+from segml.sources.identity import FILE as IDENTITY_FILE
 from segml.sources.ingest import IngestReport, ingest
 from segml.tables.consent import objectors_sql
 from segml.tables.partition import content_sha256, read_manifest
@@ -98,5 +99,7 @@ def open_base(config: Config, narrator: Narrator) -> Iterator[OpenBase]:
         tell(", ".join(f"{count.rows_out:,} {name}" for name, count in report.tables.items()))
     with open_engine(config.engine, config.root, config.memory, config.scoring.threads) as engine:
         register_tables(engine, report.folder)
+        if report.identity:
+            engine.register("identity", report.folder / IDENTITY_FILE)
         manifest = read_manifest(report.folder) or {}
         yield OpenBase(config, engine, report, content_sha256(manifest.get("outputs")))

@@ -21,13 +21,10 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from segml.config import IdentitySettings
-from segml.contacts.contact_data import clean_email
-from segml.contacts.phones import in_own_country, number_end_sql
-from segml.contacts.text import tidy
 from segml.engine.duckdb import quoted
+from segml.sources.identity_keys import KEY_NAMES, group_keys, number_records, write_keys
 from segml.sources.read import Reading
 from segml.tables.catalog import TABLES
 from segml.tables.checks import Violation, check_unique
@@ -35,8 +32,6 @@ from segml.tables.checks import Violation, check_unique
 MERGED = "merged_into_another_record"
 ANSWERED_TWICE = "answered_under_two_records"
 FILE = "identity.parquet"
-_CHUNK = 100_000
-_NAMES = {"email": "e-mail", "phone": "phone", "card": "card"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,9 @@ class IdentityCount:
         said = f"{self.records:,} records are {self.people:,} people"
         if self.joined_by:
             said += (
-                " (joined by " + ", ".join(f"{_NAMES[key]} {n:,}" for key, n in self.joined_by.items()) + ")"
+                " (joined by "
+                + ", ".join(f"{KEY_NAMES[key]} {n:,}" for key, n in self.joined_by.items())
+                + ")"
             )
         left = [f"{count:,} {reason}" for reason, count in self.left_alone.items()]
         return "; ".join([said, *(f"left alone: {each}" for each in left)])
@@ -94,9 +91,9 @@ def merge_identities(reading: Reading, settings: IdentitySettings, validated: Pa
         return None
     connection = reading.connection
     reading.say("joining records of the same person")
-    _number_records(reading)
-    _write_keys(reading, settings)
-    count = _group_keys(reading, settings)
+    number_records(reading)
+    write_keys(reading, settings)
+    joined_by, left_alone = group_keys(reading, settings)
     _join_records(connection)
     _choose_ids(connection, validated / FILE)
     moved = int(reading.fetch("select count(*) from identity_map where customer_id <> person_id")[0][0])
@@ -105,7 +102,7 @@ def merge_identities(reading: Reading, settings: IdentitySettings, validated: Pa
         _merge_customers(reading)
         reading.reasons["customers"][MERGED] = moved
     records = int(reading.fetch("select count(*) from identity_map")[0][0])
-    return IdentityCount(records, records - moved, count.joined_by, count.left_alone)
+    return IdentityCount(records, records - moved, joined_by, left_alone)
 
 
 def write_identity(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -155,92 +152,6 @@ def _repeats_an_id(reading: Reading) -> bool:
     """Tell whether a record has another's id: a violation of its own, that merging must not hide."""
     records = "(select customer_id from read_customers where reason is null) as records"
     return bool(check_unique(reading.fetch, records, "customers", ["customer_id"]))
-
-
-def _number_records(reading: Reading) -> None:
-    """Number the records, the oldest first, of one age by id."""
-    names = reading.names["customers"]
-    joined = "joined_at" if "joined_at" in names else "cast(null as bigint)"
-    born = "birth_date" if "birth_date" in names else "cast(null as bigint)"
-    reading.connection.execute(
-        f"create or replace temp table identity_records as select customer_id, {joined} as joined_at,"
-        f" {born} as birth_date, row_number() over (order by {joined} nulls last, customer_id) - 1 as record"
-        " from read_customers where reason is null"
-    )
-
-
-def _write_keys(reading: Reading, settings: IdentitySettings) -> None:
-    """Write ``identity_keys``: record, kind, value; a value that can't be read is no key. A chunk at a time."""
-    connection, names = reading.connection, reading.names["customers"]
-    country = "country" if "country" in names else "cast(null as varchar)"
-    columns = [f"cast({key} as varchar) as {key}" for key in ("email", "card") if key in settings.keys]
-    if "phone" in settings.keys:
-        shared = f"count(*) over (partition by {number_end_sql('phone')}) > 1"
-        columns.append(f"case when {shared} then phone end as phone")
-        columns.append(f"{country} as country")
-    connection.execute(
-        f"create or replace temp table identity_contacts as select r.record, {', '.join(columns)}"
-        " from read_customers as c join identity_records as r on r.customer_id = c.customer_id"
-        " where c.reason is null order by r.record"
-    )
-    connection.execute(
-        "create or replace temp table identity_keys (record bigint, kind varchar, value varchar)"
-    )
-    ((records,),) = reading.fetch("select count(*) from identity_contacts")
-    for start in range(0, records, _CHUNK):
-        within = f"record >= {start} and record < {start + _CHUNK}"
-        chunk = connection.sql(f"from identity_contacts where {within}").to_arrow_table()
-        for kind in settings.keys:
-            connection.register("identity_chunk", _key_rows(chunk, kind, settings.region))
-            connection.execute(
-                f"insert into identity_keys select record, {quoted(kind)}, value from identity_chunk"
-            )
-            connection.unregister("identity_chunk")
-
-
-def _key_rows(chunk: pa.Table, kind: str, region: str) -> pa.Table:
-    text = tidy(chunk.column(kind).combine_chunks())
-    if kind == "email":
-        value = clean_email(text)
-    elif kind == "phone":
-        value = in_own_country(text, chunk.column("country").combine_chunks(), region)
-    else:
-        value = pc.utf8_upper(pc.replace_substring_regex(text, pattern=r"[\s.\-]", replacement=""))
-    rows = pa.table({"record": chunk.column("record"), "value": value})
-    return rows.filter(pc.is_valid(rows.column("value")))
-
-
-def _group_keys(reading: Reading, settings: IdentitySettings) -> IdentityCount:
-    """Write ``identity_groups``: shared keys that join, with their first record; count those that don't."""
-    reading.connection.execute(
-        "create or replace temp table identity_groups as select kind, value, min(record) as first_record,"
-        " count(*) as records, count(distinct birth_date) > 1 as contradicting"
-        " from identity_keys join identity_records using (record) group by kind, value having count(*) > 1"
-    )
-    most = settings.most_records
-    fate = (
-        f"case when records > {most} then 'shared by more than {most} records'"
-        " when contradicting then 'shared by records with different dates of birth' end"
-    )
-    counted = {
-        (kind, reason): int(count)
-        for kind, reason, count in reading.fetch(
-            f"select kind, {fate} as reason, count(*) from identity_groups group by all"
-        )
-    }
-    reading.connection.execute(f"delete from identity_groups where {fate} is not null")
-    reasons = sorted({reason for _, reason in counted if reason})
-    return IdentityCount(
-        0,
-        0,
-        {key: counted[key, None] for key in settings.keys if (key, None) in counted},
-        {
-            f"values of {_NAMES[key]} {reason}": counted[key, reason]
-            for key in settings.keys
-            for reason in reasons
-            if (key, reason) in counted
-        },
-    )
 
 
 def _join_records(connection: duckdb.DuckDBPyConnection) -> None:
