@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from segml.errors import ConfigurationError, DataError, ModelError, NotEnoughDataError
 from segml.evaluation.metrics import auc_score, expected_calibration_error
 from segml.models.baselines import LastPeriodAgain, RecencyRule
+from segml.models.blend_weights import convex_weights
 from segml.models.boosting import QuantileTable, monotone_directions
 from segml.models.log_linear import LogLogistic
+from segml.models.return_classifier import USUAL_WEIGHTS
+from segml.models.return_parts import PARTS, ReturnParts
 from segml.models.returning import SILENCE_DIRECTIONS, ReturnClassifier, ReturnCurve, ReturnTask
+from segml.models.rhythm import expected_level
 
 
 @parametrize_with_checks([ReturnClassifier(rounds=20)])
@@ -51,6 +58,29 @@ def planted_base(customers: int = 1500, seed: int = 5) -> tuple[pd.DataFrame, pd
     return features, labels, pd.Series(truth[90], index=features.index)
 
 
+def ageing_base(day: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One cohort of Poisson buyers on a day of its life: each may leave after any purchase, and nobody joins."""
+    rng = np.random.default_rng(9)
+    customers = 1200
+    rate, quits = rng.gamma(1.0, 0.03, customers) + 0.002, rng.beta(1.0, 4.0, customers)
+    last = rng.geometric(quits)  # orders until they leave
+    times = np.cumsum(rng.exponential(1, (customers, 120)) / rate[:, None], axis=1)
+    made = np.where(np.arange(1, 121)[None, :] < last[:, None], times, np.inf)
+    repeats, until = (made <= day).sum(axis=1), (made <= day + 60).sum(axis=1)
+    latest = np.where(repeats > 0, made[np.arange(customers), np.maximum(repeats - 1, 0)], 0.0)
+    features = pd.DataFrame(
+        {
+            "recency_days": day - latest,
+            "age_days": float(day),
+            "repeat_orders": repeats * 1.0,
+            "first_to_last_days": latest,
+            "orders_total": repeats + 1.0,
+        },
+        index=pd.Index([f"c{i:05d}" for i in range(customers)], name="customer_id"),
+    )
+    return features, pd.DataFrame({"silent_next_60d": (until == repeats) * 1.0}, index=features.index)
+
+
 @pytest.fixture(scope="module")
 def base() -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
     return planted_base()
@@ -79,7 +109,9 @@ def test_r30_silent_for_longer_is_never_likelier(curve, base):
 
 def test_probability_rises_with_recency_for_every_customer(base):
     features, labels, _ = base
-    model = ReturnClassifier(rounds=60, blend_weight=1.0).fit(features, labels["silent_next_90d"])
+    model = ReturnClassifier(rounds=60, weights={"trees": 0.5, "standings": 0.5}).fit(
+        features, labels["silent_next_90d"]
+    )
     later = features.assign(recency_days=features["recency_days"] + 30)
     assert (model.predict_proba(later)[:, 1] >= model.predict_proba(features)[:, 1] - 1e-12).all()
 
@@ -191,19 +223,179 @@ def test_a_task_off_the_curve_is_refused(curve):
         ReturnTask("churn", 60, curve)
 
 
-def test_refit_uses_the_calibration_rows_too(base):
+def cutoffs_of(base, count: int, size: int = 500) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every cutoff sees customers of its own and some of those of the one before."""
+    features, labels, _ = base
+    rows = {f"2020-{month + 1:02d}-01": slice(month * 200, month * 200 + size) for month in range(count)}
+    stack = [
+        pd.concat({c: frame.iloc[s] for c, s in rows.items()}, names=["cutoff"])
+        for frame in (features, labels)
+    ]
+    return stack[0], stack[1]
+
+
+@pytest.fixture(scope="module")
+def backtested(base) -> tuple[ReturnCurve, tuple, tuple, pd.DataFrame]:
+    features, labels = cutoffs_of(base, 6)
+    late = features.index.get_level_values(0) >= "2020-05-01"
+    early = (features[~late], labels[~late])
+    later = (features[late], labels[late])
+    present = base[0].iloc[900:]
+    return (
+        ReturnCurve((30, 90), rounds=40).fit(*early, calibration=later, present=present),
+        early,
+        later,
+        present,
+    )
+
+
+def test_weights_are_found_by_backtest_at_least_zero_and_sum_to_one(backtested):
+    for model in backtested[0].models_.values():
+        assert list(model.weights_) == list(PARTS)
+        assert min(model.weights_.values()) >= 0
+        assert sum(model.weights_.values()) == pytest.approx(1.0, abs=1e-12)
+        assert model.weights_ != USUAL_WEIGHTS
+        assert model.platt_.slope > 0
+
+
+def test_shuffled_rows_find_the_same_weights_and_the_same_bits(backtested):
+    curve, early, later, present = backtested
+
+    def mixed(pair, seed):
+        order = np.random.default_rng(seed).permutation(len(pair[0]))
+        return pair[0].iloc[order], pair[1].iloc[order]
+
+    again = ReturnCurve((30, 90), rounds=40).fit(
+        *mixed(early, 1), calibration=mixed(later, 2), present=present.sample(frac=1, random_state=3)
+    )
+    assert again.fingerprint == curve.fingerprint
+
+
+def test_in_the_backtest_nobody_is_judged_by_parts_that_learned_from_them(base, monkeypatch):
+    features, labels = cutoffs_of(base, 6)
+    features = features.fillna(-1.0)
+    who = features.index.get_level_values(1)
+    known = {tuple(row): name for row, name in zip(features.to_numpy().tolist(), who, strict=True)}
+    learned, meetings = set(), []
+    learn, judge = ReturnParts.learn, ReturnParts.log_odds
+
+    def watched_learn(self, data, target, groups):
+        learned.clear()
+        learned.update(known[tuple(row)] for row in data[:, : features.shape[1]].tolist())
+        return learn(self, data, target, groups)
+
+    def watched_judge(self, data):
+        judged = {known[tuple(row)] for row in data[:, : features.shape[1]].tolist()}
+        meetings.append((len(judged), len(judged & learned)))
+        return judge(self, data)
+
+    monkeypatch.setattr(ReturnParts, "learn", watched_learn)
+    monkeypatch.setattr(ReturnParts, "log_odds", watched_judge)
+    late = features.index.get_level_values(0) >= "2020-06-01"
+    ReturnCurve((90,), rounds=8).fit(
+        features[~late], labels[~late], calibration=(features[late], labels[late])
+    )
+    assert len(meetings) == 4  # two origins, each half of the customers
+    assert all(judged > 100 and both == 0 for judged, both in meetings)
+
+
+def test_the_blend_recovers_planted_weights_whatever_the_base_rate_of_a_window():
+    rng = np.random.default_rng(4)
+    Z, window = rng.normal(0, 2, (40_000, 3)), rng.integers(0, 2, 40_000)
+    y = (rng.random(40_000) < expit(1.3 * Z @ [0.6, 0.3, 0.1] + np.array([-1.0, 1.0])[window])).astype(float)
+    found = convex_weights(Z, y, window, np.ones(40_000), [1 / 3] * 3, 1.0)
+    np.testing.assert_allclose(found, [0.6, 0.3, 0.1], atol=0.02)
+
+
+def test_the_level_of_a_later_day_can_be_set_and_keeps_the_order(backtested, base):
+    model = copy.deepcopy(backtested[0].models_[90])
+    later = backtested[0].inputs(base[0].iloc[:500], 90)
+    model.move_to(later)
+    before = model.decision_function(later)
+    model.move_to(later.sample(frac=1, random_state=1), 0.7)
+    assert model.predict_proba(later)[:, 1].mean() == pytest.approx(0.7, abs=1e-9)
+    np.testing.assert_allclose(np.diff(model.decision_function(later) - before), 0, atol=1e-9)
+
+
+def test_the_level_follows_the_rhythm_of_the_day_and_its_usual_error(backtested):
+    curve, early, later, present = backtested
+    features, labels = (pd.concat([one, two]) for one, two in zip(early, later, strict=True))
+    silent = labels.set_axis([30, 90], axis=1)
+    level = expected_level(curve.rhythm_, present, features, silent)
+    for horizon, share in level.items():
+        found = curve.models_[horizon].predict_proba(curve.inputs(present, horizon))[:, 1].mean()
+        assert found == pytest.approx(share, abs=1e-9)
+    all_silent = expected_level(curve.rhythm_, present, features, silent * 0 + 1.0)
+    assert all_silent == {}
+    more = silent.copy()
+    more[90] = np.where(np.arange(len(more)) % 10 == 0, 0.0, 1.0)
+    assert expected_level(curve.rhythm_, present, features, more)[90] > level[90]
+
+
+def test_a_base_that_has_aged_is_forecast_at_the_level_it_then_had():
+    """One cohort, nobody joins and everybody leaves sooner or later: 55 % silent when learned, 84 % today."""
+    frames = {f"2020-{month:02d}-01": ageing_base(30 * month) for month in range(1, 9)}
+    at = {part: pd.concat({c: pair[part] for c, pair in frames.items()}, names=["cutoff"]) for part in (0, 1)}
+    late = at[0].index.get_level_values(0) >= "2020-07-01"
+    today, outcome = ageing_base(450)
+    curve = ReturnCurve((60,), rounds=40).fit(
+        at[0][~late], at[1][~late], calibration=(at[0][late], at[1][late]), present=today
+    )
+    realised = outcome["silent_next_60d"].mean()
+    assert realised > at[1]["silent_next_60d"].mean() + 0.1
+    assert curve.predict_curve(today)["silent_probability_60d"].mean() == pytest.approx(realised, abs=0.03)
+
+
+def test_weights_can_be_given_and_nonsense_is_refused(base):
+    features, labels, _ = base
+    y = labels["silent_next_90d"]
+    one = ReturnClassifier(rounds=8, weights={"logistic": 3.0}).fit(features, y)
+    assert one.weights_ == {"trees": 0.0, "standings": 0.0, "logistic": 1.0}
+    for wrong in ({"trees": -1.0, "logistic": 2.0}, {"forest": 1.0}, {"logistic": 0.0}):
+        with pytest.raises(ValueError, match="weights must be at least zero"):
+            ReturnClassifier(rounds=8, weights=wrong).fit(features, y)
+
+
+def test_calibration_rows_are_learned_from_too(base):
     features, labels, _ = base
     y = labels["silent_next_90d"].to_numpy()
     half = slice(0, 750), slice(750, None)
-    kwargs = {"rounds": 20, "refit": True}
-    refitted = ReturnClassifier(**kwargs).fit(
+    both = ReturnClassifier(rounds=20).fit(
         features.iloc[half[0]], y[half[0]], calibration=(features.iloc[half[1]], y[half[1]])
     )
     whole = ReturnClassifier(rounds=20).fit(features, y)
     np.testing.assert_array_equal(
-        refitted.logistic_.log_odds(features.to_numpy()[:9]),
-        whole.logistic_.log_odds(features.to_numpy()[:9]),
+        both.parts_.log_odds(features.to_numpy()[:9]), whole.parts_.log_odds(features.to_numpy()[:9])
     )
+
+
+def test_an_unknown_rhythm_says_the_average_and_parts_still_add_up(backtested, base):
+    model = backtested[0].models_[90]
+    X = backtested[0].inputs(base[0].iloc[:40], 90)
+    X.loc[X.index[:20], "rhythm_orders_90d"] = np.nan
+    np.testing.assert_allclose(model.contributions(X).sum(axis=1), model.decision_function(X), atol=1e-9)
+    assert model.parts_.log_odds(X.to_numpy())[:20, -1].tolist() == [model.parts_.rhythm_centre_] * 20
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=6, deadline=None)
+def test_blend_weights_are_convex_and_do_not_depend_on_the_order_of_parts(seed):
+    rng = np.random.default_rng(seed)
+    Z = rng.normal(0, 1.5, (300, 3))
+    y = (rng.random(300) < expit(Z @ rng.dirichlet([1, 1, 1]) - 0.5)).astype(float)
+    window, once = rng.integers(0, 2, 300), np.full(300, 0.5)
+    weights = np.array(convex_weights(Z, y, window, once, [0.5, 0.3, 0.2], 5.0))
+    turned = np.array(convex_weights(Z[:, ::-1], y, window, once, [0.2, 0.3, 0.5], 5.0))
+    assert weights.min() >= 0
+    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_allclose(turned[::-1], weights, atol=2e-3)
+
+
+def test_without_evidence_the_usual_weights_stay():
+    rng = np.random.default_rng(1)
+    Z, y = rng.normal(0, 1, (400, 3)), rng.integers(0, 2, 400) * 1.0
+    firm = convex_weights(Z, y, np.zeros(400), np.ones(400), [0.5, 0.3, 0.2], 1e6)
+    np.testing.assert_allclose(firm, [0.5, 0.3, 0.2], atol=1e-3)
 
 
 def test_log_logistic_recovers_planted_coefficients():

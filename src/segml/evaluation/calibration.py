@@ -89,6 +89,34 @@ class PlattScaling:
         return cls(**content)
 
 
+def intercept_for_mean(log_odds: ArrayLike, mean: float) -> float:
+    """Find the shift of all log-odds that gives their probabilities this mean (a prior shift).
+
+    Parameters
+    ----------
+    log_odds : array-like of shape (n,)
+    mean : float
+        Between 0 and 1, both excluded.
+
+    References
+    ----------
+    Saerens, Latinne and Decaestecker (2002), Adjusting the outputs of a classifier to new a priori probabilities.
+
+    Examples
+    --------
+    >>> shift = intercept_for_mean([-1.0, 0.0, 2.0], 0.9)
+    >>> float(expit(np.array([-1.0, 0.0, 2.0]) + shift).mean().round(6))
+    0.9
+    """
+    z = np.asarray(log_odds, dtype=float)
+    aim = float(logit(mean))
+    low, high = aim - float(z.max()), aim - float(z.min())
+    for _ in range(100):  # the mean rises with the shift
+        middle = (low + high) / 2
+        low, high = (middle, high) if float(expit(z + middle).mean()) < mean else (low, middle)
+    return (low + high) / 2
+
+
 def _newton(z: FloatArray, target: FloatArray, pull: float = 1.0, steps: int = 50) -> tuple[float, float]:
     """Fit intercept and slope of a logistic line; `pull` is the weight of a Gaussian prior at slope 1."""
     centre = float(np.mean(z))

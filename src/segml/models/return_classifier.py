@@ -1,9 +1,10 @@
 """The probability of one binary outcome a customer: calibrated, monotone, additive.
 
-The score is a blend in log-odds: half a ridge logistic on logs (steady, extrapolates), half two small monotone tree
-models, one on raw values and one on the customer's standing within the base (which does not drift when the base
-ages). No resampling and no class weights; one Platt line from later rows makes it a probability. Everything stays
-additive, so that a score's reasons sum to the score.
+The score is a blend, in log-odds, of the parts of `return_parts`: two small monotone tree models, a ridge logistic on
+logs and the buy-till-you-die rhythm. The weights are found by a rolling-origin backtest: at each origin the parts are
+learned from the cutoffs before it and judged on the cutoffs after it, on customers they have not seen. The last
+origin also draws the line that makes the blend a probability. Then the parts learn from everything. No resampling and
+no class weights; everything stays additive, so that a score's reasons sum to the score.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -20,16 +20,16 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from segml.evaluation.calibration import PlattScaling
-from segml.models.boosting import (
-    BoostedTrees,
-    FloatArray,
-    QuantileTable,
-    TreeSettings,
-    canonical_order,
-    monotone_directions,
+from segml.evaluation.calibration import PlattScaling, intercept_for_mean
+from segml.models.blend_weights import convex_weights
+from segml.models.boosting import FloatArray, canonical_order
+from segml.models.return_backtest import (
+    MINIMUM_PER_OUTCOME,
+    Rows,
+    judge_parts,
+    rolling_origins,
 )
-from segml.models.log_linear import LogLogistic, matching_columns
+from segml.models.return_parts import PARTS, ReturnParts, customer_halves
 
 SILENCE_DIRECTIONS: dict[str, int] = {
     r"recency_days|gap_ratio": 1,
@@ -50,13 +50,11 @@ LOG_COLUMNS: tuple[str, ...] = (
     "lines_per_order",
     r"rhythm_orders_\d+d",
 )
-_MINIMUM_PER_CLASS = 20  # fewer of either outcome among the calibration rows say nothing about a slope
-_RAW_TREES = TreeSettings()
-_STANDING_TREES = TreeSettings(leaves=8, depth=4, extra_trees=True)
+USUAL_WEIGHTS: dict[str, float] = {"trees": 0.2, "standings": 0.4, "logistic": 0.25, "rhythm": 0.15}
 
 
 class ReturnClassifier(ClassifierMixin, BaseEstimator):
-    """Calibrated probability of a binary outcome from small monotone trees and a logistic on logs.
+    """Calibrated probability of a binary outcome: a convex blend of trees, a logistic and the order rhythm.
 
     Parameters
     ----------
@@ -64,18 +62,18 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
         Directions by column name (`re.fullmatch`); default: silence rises with recency and falls with orders and spend.
     log_columns : sequence of patterns, optional
         Columns of the logistic; when no name matches, all columns are used.
-    blend_weight : float, default=0.5
-        Share of the trees in the log-odds; the logistic has the rest.
-    rounds : int, default=200
-        Trees in each of the two tree models.
-    refit : bool, default=False
-        After calibration, learn the trees and the logistic again with the calibration rows included, and keep
-        `line_kept` of the line.
+    weights : mapping of part to float, optional
+        Fixed weights of `return_parts.PARTS` (those named; they are scaled to sum to one). By default they are found by
+        backtest where calibration rows are given, and are `USUAL_WEIGHTS` elsewhere.
+    rounds : int, default=400
+        Trees of both tree models together.
+    origins : int, default=2
+        Backtest windows that the weights are found on, at most.
+    weight_strength : float, default=20.0
+        How firmly `USUAL_WEIGHTS` hold, in units of log-likelihood.
     line_kept : float, default=0.5
-        With `refit`: how far the line moves from the identity. The second fit has seen part of the drift that the line
-        was drawn for, so the whole line would count it twice. Compared on ten earlier cutoffs of two retail bases whose
-        windows had closed before the test cutoff: mean Brier 0.0861 and 0.1614 with half of it, 0.0859 and 0.1625 with
-        the whole line and no `refit`.
+        How far the calibration line moves from the identity. The final fit has seen part of the drift that the line was
+        drawn for, so the whole line would count it twice.
     random_state : int, default=0
     num_threads : int, default=1
         Changes the speed only.
@@ -84,12 +82,15 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray of shape (2,)
         The second is the outcome whose probability is modelled.
+    weights_ : dict of str to float
+        Part -> weight; at least zero, sum one.
     platt_ : PlattScaling
     notes_ : list of str
         What was done differently from the usual, in words.
 
     Examples
     --------
+    >>> import pandas as pd
     >>> rng = np.random.default_rng(0)
     >>> X = pd.DataFrame({"recency_days": rng.exponential(60, 800), "orders_90d": rng.poisson(2, 800)})
     >>> y = (rng.random(800) < expit(X["recency_days"] / 60 - X["orders_90d"])).astype(int)
@@ -104,18 +105,20 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
         *,
         monotone: Mapping[str, int] | None = None,
         log_columns: Sequence[str] | None = None,
-        blend_weight: float = 0.5,
-        rounds: int = 200,
-        refit: bool = False,
+        weights: Mapping[str, float] | None = None,
+        rounds: int = 400,
+        origins: int = 2,
+        weight_strength: float = 20.0,
         line_kept: float = 0.5,
         random_state: int = 0,
         num_threads: int = 1,
     ) -> None:
         self.monotone = monotone
         self.log_columns = log_columns
-        self.blend_weight = blend_weight
+        self.weights = weights
         self.rounds = rounds
-        self.refit = refit
+        self.origins = origins
+        self.weight_strength = weight_strength
         self.line_kept = line_kept
         self.random_state = random_state
         self.num_threads = num_threads
@@ -132,6 +135,7 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
         y: ArrayLike,
         calibration: tuple[Any, ...] | None = None,
         groups: ArrayLike | None = None,
+        people: ArrayLike | None = None,
     ) -> ReturnClassifier:
         """Learn from rows of one or several cutoffs.
 
@@ -141,10 +145,13 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
             NaN is allowed.
         y : array-like of shape (n,)
             Two classes.
-        calibration : tuple (X, y) or (X, y, groups), optional
-            Later rows for the Platt line; without them the blend is left as it is.
+        calibration : tuple (X, y), (X, y, groups) or (X, y, groups, people), optional
+            Rows of later cutoffs, which find the weights and the line and are then learned from like the others.
+            Without them the weights are the usual ones and there is no line.
         groups : array-like of shape (n,), optional
             Cutoff of each row; standings are taken within it, and the last one's table is stored for scoring.
+        people : array-like of shape (n,), optional
+            Customer of each row: in the backtest nobody is judged by parts that have learned from them.
 
         Raises
         ------
@@ -156,13 +163,19 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
         )
         target = self._encode(labels)
         self.notes_: list[str] = []
-        names = [str(name) for name in getattr(self, "feature_names_in_", range(data.shape[1]))]
-        self._names = names
-        where = np.zeros(len(target), dtype=int) if groups is None else np.asarray(groups)
-        self._learn(data, target, where)
-        self.platt_ = PlattScaling()
+        self._names = [str(name) for name in getattr(self, "feature_names_in_", range(data.shape[1]))]
+        rows = Rows(
+            data,
+            target,
+            np.zeros(len(target), dtype=int) if groups is None else np.asarray(groups),
+            None if people is None else customer_halves(people),
+        )
+        self.weights_, self.platt_ = self._given_weights(), PlattScaling()
         if calibration is not None:
-            self._calibrate(calibration, data, target, where)
+            later = self._later_rows(calibration, rows)
+            self._judge(rows, later)
+            rows = rows.followed_by(later)
+        self.parts_ = self._parts().learn(rows.data, rows.target, rows.groups)
         return self
 
     def _encode(self, labels: Any) -> FloatArray:
@@ -177,65 +190,88 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = np.unique(labels)
         return np.asarray(labels == self.classes_[1], dtype=float)
 
-    def _learn(self, data: FloatArray, target: FloatArray, groups: Any) -> None:
-        codes, levels = pd.factorize(groups, sort=True)
-        order = canonical_order(data, target, codes.astype(float))
-        data, target, codes = data[order], target[order], codes[order]
-        directions = monotone_directions(
-            self._names, SILENCE_DIRECTIONS if self.monotone is None else self.monotone
-        )
-        standing = np.empty_like(data)
-        for code in range(len(levels)):
-            rows = codes == code
-            self.standing_table_ = QuantileTable.learn(data[rows])  # the last cutoff's stays
-            standing[rows] = self.standing_table_.standing(data[rows])
-        self.trees_ = [
-            self._grow(_RAW_TREES, data, target, directions),
-            self._grow(_STANDING_TREES, standing, target, directions),
-        ]
-        patterns = LOG_COLUMNS if self.log_columns is None else self.log_columns
-        self.logistic_ = LogLogistic(matching_columns(self._names, patterns)).fit(data, target)
-
-    def _grow(
-        self, settings: TreeSettings, data: FloatArray, target: FloatArray, ways: list[int]
-    ) -> BoostedTrees:
-        chosen = TreeSettings(**{**settings.__dict__, "rounds": self.rounds})
-        return BoostedTrees.grow(
-            data, target, chosen, monotone=ways, seed=self.random_state, num_threads=self.num_threads
+    def _parts(self) -> ReturnParts:
+        return ReturnParts(
+            self._names,
+            SILENCE_DIRECTIONS if self.monotone is None else self.monotone,
+            LOG_COLUMNS if self.log_columns is None else self.log_columns,
+            self.rounds,
+            self.random_state,
+            self.num_threads,
         )
 
-    def _calibrate(
-        self, calibration: tuple[Any, ...], data: FloatArray, target: FloatArray, groups: Any
-    ) -> None:
-        later = validate_data(
+    def _given_weights(self) -> dict[str, float]:
+        """Scale the parameter `weights`, or the usual ones, to the parts that there are."""
+        wanted = USUAL_WEIGHTS if self.weights is None else self.weights
+        unknown = sorted(set(wanted) - set(PARTS))
+        kept = {part: float(wanted.get(part, 0.0)) for part in self._parts().parts}
+        if unknown or min(kept.values()) < 0 or sum(kept.values()) <= 0:
+            raise ValueError(
+                f"weights must be at least zero, not all zero, and name some of {', '.join(PARTS)}; got {dict(wanted)}"
+            )
+        return {part: weight / sum(kept.values()) for part, weight in kept.items()}
+
+    def _later_rows(self, calibration: tuple[Any, ...], rows: Rows) -> Rows:
+        data = validate_data(
             self, calibration[0], reset=False, dtype=np.float64, ensure_all_finite="allow-nan"
         )
-        outcome = np.asarray(np.asarray(calibration[1]) == self.classes_[1], dtype=float)
-        rarer = int(min(outcome.sum(), len(outcome) - outcome.sum()))
-        if rarer < _MINIMUM_PER_CLASS:
-            self.notes_.append(
-                f"not calibrated on later rows: {rarer} of {len(outcome)} have the rarer outcome, "
-                f"{_MINIMUM_PER_CLASS} are needed"
-            )
-        else:
-            self.platt_ = PlattScaling.fit(self._blend(later), outcome)
-        if self.refit:
-            fallback = np.full(len(outcome), groups.max())
-            later_groups = np.asarray(calibration[2]) if len(calibration) > 2 else fallback
-            self._learn(
-                np.vstack([data, later]),
-                np.concatenate([target, outcome]),
-                np.concatenate([groups, later_groups]),
-            )
-            self.platt_ = self.platt_.towards_identity(self.line_kept)
-
-    def _blend(self, data: FloatArray) -> FloatArray:
-        raw, standing = self.trees_
-        threads = self.num_threads
-        grown = raw.raw_score(data, threads) + standing.raw_score(
-            self.standing_table_.standing(data), threads
+        target = np.asarray(np.asarray(calibration[1]) == self.classes_[1], dtype=float)
+        groups = (
+            np.asarray(calibration[2]) if len(calibration) > 2 else np.full(len(target), rows.groups.max())
         )
-        return self.blend_weight * grown / 2 + (1 - self.blend_weight) * self.logistic_.log_odds(data)
+        halves = customer_halves(calibration[3]) if len(calibration) > 3 else None
+        return Rows(data, target, groups, halves)
+
+    def _judge(self, rows: Rows, later: Rows) -> None:
+        """Find the weights by backtest, and the line on the last origin's rows."""
+        windows = [
+            judge_parts(self._parts, early, late)
+            for early, late in rolling_origins(rows, later, self.origins)
+        ]
+        last = windows[0]
+        if last.rarer() < MINIMUM_PER_OUTCOME:
+            self.notes_.append(
+                f"not calibrated on later rows: {last.rarer()} of {len(last.target)} have the rarer outcome, "
+                f"{MINIMUM_PER_OUTCOME} are needed"
+            )
+            return
+        if self.weights is None:
+            found = convex_weights(
+                np.vstack([window.data for window in windows]),
+                np.concatenate([window.target for window in windows]),
+                np.repeat(np.arange(len(windows)), [len(window.target) for window in windows]),
+                np.concatenate([np.full(len(w.target), 1 / len(np.unique(w.groups))) for w in windows]),
+                list(self.weights_.values()),
+                self.weight_strength,
+            )
+            self.weights_ = dict(zip(self.weights_, found, strict=True))
+        line = PlattScaling.fit(self._blend(last.data), last.target)
+        self.platt_ = line.towards_identity(self.line_kept)
+
+    def move_to(self, X: ArrayLike, level: float | None = None) -> ReturnClassifier:
+        """Move standings and level to the customers of a later day, whose outcome nobody knows yet.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, features)
+            Standings are taken among these rows from now on.
+        level : float, optional
+            What their mean probability should be; the order of the customers stays.
+        """
+        data = self._checked(X)
+        data = data[canonical_order(data)]
+        self.parts_.place_among(data)
+        if level is not None:
+            scaled = self.platt_.slope * self._blend(self.parts_.log_odds(data))
+            self.platt_ = PlattScaling(intercept_for_mean(scaled, level), self.platt_.slope)
+        return self
+
+    def _blend(self, log_odds: FloatArray) -> FloatArray:
+        """Weighted sum, column by column (a matrix product's last bit depends on the number of rows)."""
+        total = np.zeros(len(log_odds))
+        for column, weight in zip(log_odds.T, self.weights_.values(), strict=True):
+            total += weight * column
+        return total
 
     def _checked(self, X: ArrayLike) -> FloatArray:
         check_is_fitted(self)
@@ -246,7 +282,7 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
     def decision_function(self, X: ArrayLike) -> FloatArray:
         """Calibrated log-odds of the second class, shape (n,)."""
         data = self._checked(X)
-        return self.platt_.log_odds(self._blend(data))
+        return self.platt_.log_odds(self._blend(self.parts_.log_odds(data)))
 
     def predict_proba(self, X: ArrayLike) -> FloatArray:
         """Probabilities of both classes, shape (n, 2)."""
@@ -260,12 +296,8 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
 
     def contributions(self, X: ArrayLike) -> FloatArray:
         """Exact parts of the log-odds, shape (n, features + 1); the last column is the base value."""
-        data = self._checked(X)
-        raw, standing = self.trees_
-        grown = raw.contributions(data, self.num_threads)
-        grown += standing.contributions(self.standing_table_.standing(data), self.num_threads)
-        logs = self.logistic_.contributions(data, data.shape[1])
-        parts = self.platt_.slope * (self.blend_weight * grown / 2 + (1 - self.blend_weight) * logs)
+        weights = list(self.weights_.values())
+        parts = self.platt_.slope * self.parts_.contributions(self._checked(X), weights)
         parts[:, -1] += self.platt_.intercept
         return np.asarray(parts)
 
@@ -277,9 +309,8 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
             "features": self._names,
             "named": hasattr(self, "feature_names_in_"),
             "classes": self.classes_.tolist(),
-            "trees": [trees.to_dict() for trees in self.trees_],
-            "standing": self.standing_table_.to_dict(),
-            "logistic": self.logistic_.to_dict(),
+            "parts": self.parts_.to_dict(),
+            "weights": self.weights_,
             "platt": self.platt_.to_dict(),
             "notes": list(self.notes_),
         }
@@ -293,9 +324,8 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):
         if content["named"]:
             model.feature_names_in_ = np.array(model._names, dtype=object)
         model.classes_ = np.array(content["classes"])
-        model.trees_ = [BoostedTrees.from_dict(trees) for trees in content["trees"]]
-        model.standing_table_ = QuantileTable.from_dict(content["standing"])
-        model.logistic_ = LogLogistic.from_dict(content["logistic"])
+        model.parts_ = model._parts().restore(content["parts"])
+        model.weights_ = dict(content["weights"])
         model.platt_ = PlattScaling.from_dict(content["platt"])
         model.notes_ = list(content["notes"])
         return model

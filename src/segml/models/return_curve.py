@@ -24,7 +24,8 @@ from segml.models.boosting import FloatArray, canonical_order, require_columns
 from segml.models.log_linear import LogLogistic, matching_columns
 from segml.models.order_timing import OneTimers, count_one_timers, order_timing_frame, second_purchase_frame
 from segml.models.return_classifier import LOG_COLUMNS, SILENCE_DIRECTIONS, ReturnClassifier
-from segml.models.rhythm import OrderRhythm
+from segml.models.return_parts import silence_log_odds
+from segml.models.rhythm import HISTORY_COLUMNS, OrderRhythm, expected_level
 
 __all__ = [
     "LOG_COLUMNS",
@@ -91,6 +92,7 @@ class ReturnCurve:
         features: pd.DataFrame,
         labels: pd.DataFrame,
         calibration: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+        present: pd.DataFrame | None = None,
     ) -> ReturnCurve:
         """Learn from snapshot and labels frames of one cutoff, or of many stacked as (cutoff, customer_id).
 
@@ -99,7 +101,11 @@ class ReturnCurve:
         features, labels : DataFrame
             Same index. People who never bought (`orders_total` 0) are left out.
         calibration : tuple of DataFrame, optional
-            Features and labels at later cutoffs.
+            Features and labels at later cutoffs: they find the weights of the blend and the calibration line, and are
+            learned from too.
+        present : DataFrame, optional
+            Features at a still later cutoff, where no outcome is known yet: the rhythm, the standings and the level,
+            which need none, are learned there. By default the first two are those of the last training cutoff.
 
         Raises
         ------
@@ -111,8 +117,10 @@ class ReturnCurve:
         self.notes_: list[str] = []
         self._check_labels(features, labels)
         self.feature_names_in_ = self._usable_columns(features)
-        last = _last_cutoff(features)
-        self.rhythm_, said = OrderRhythm.learn(last[self.feature_names_in_])
+        last = _last_cutoff(features if present is None else present)
+        self.rhythm_, said = OrderRhythm.learn(
+            require_columns(last, self.feature_names_in_, "the return curve")
+        )
         self.notes_.extend(said)
         columns = {h: self.inputs(last, h) for h in self.horizons}
         self.typical_ = {
@@ -123,7 +131,28 @@ class ReturnCurve:
             self.notes_.append(self.one_timers_.note)
         self.models_ = {h: self._fit_one(h, features, labels, calibration) for h in self.horizons}
         self.early_ = self._fit_early(features, labels)
+        if present is not None:
+            self._move_to(last, columns, [(features, labels), *([calibration] if calibration else [])])
         return self
+
+    def _move_to(
+        self,
+        present: pd.DataFrame,
+        columns: Mapping[int, pd.DataFrame],
+        pairs: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
+    ) -> None:
+        """Take standings and level from the present customers, whose outcome nobody knows."""
+        levels: dict[int, float] = {}
+        if self.rhythm_ is not None and len(pairs) > 1 and all(f.index.nlevels > 1 for f, _ in pairs):
+            earlier = pd.concat(
+                [features.loc[ever_bought(features), list(HISTORY_COLUMNS)] for features, _ in pairs]
+            )
+            silent = pd.concat([labels[[f"silent_next_{h}d" for h in self.horizons]] for _, labels in pairs])
+            silent = silent.loc[earlier.index].set_axis(list(self.horizons), axis=1)
+            levels = expected_level(self.rhythm_, present, earlier, silent)
+        for horizon, model in self.models_.items():
+            if model is not None:
+                model.move_to(columns[horizon], levels.get(horizon))
 
     def _fit_early(self, features: pd.DataFrame, labels: pd.DataFrame) -> dict[int, LogLogistic]:
         """Fit a logistic at each labelled horizon before the first: they time the next order, and nothing else."""
@@ -194,7 +223,7 @@ class ReturnCurve:
         labels: pd.DataFrame,
         calibration: tuple[pd.DataFrame, pd.DataFrame] | None,
     ) -> ReturnClassifier | None:
-        X, y, groups = self._rows(horizon, features, labels)
+        X, y, groups, people = self._rows(horizon, features, labels)
         if self._rhythm_alone(horizon, len(_last_cutoff(features)), len(y)):
             return None
         silent, returned = int(y.sum()), int(len(y) - y.sum())
@@ -213,7 +242,7 @@ class ReturnCurve:
                     f"{horizon} days: not calibrated, no calibration cutoff has a closed label window"
                 )
                 later = None
-        model = ReturnClassifier(**self.classifier).fit(X, y, calibration=later, groups=groups)
+        model = ReturnClassifier(**self.classifier).fit(X, y, calibration=later, groups=groups, people=people)
         self.notes_.extend(f"{horizon} days: {note}" for note in model.notes_)
         return model
 
@@ -228,13 +257,14 @@ class ReturnCurve:
 
     def _rows(
         self, horizon: int, features: pd.DataFrame, labels: pd.DataFrame
-    ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
         label = labels[f"silent_next_{horizon}d"]
         kept = (label.notna() & ever_bought(features)).to_numpy()
         frame = self.inputs(features[kept], horizon)
         index = frame.index
         groups = index.get_level_values(0) if index.nlevels > 1 else np.zeros(len(frame), dtype=int)
-        return frame, label[kept].to_numpy(dtype=float), np.asarray(groups)
+        people = index.get_level_values(-1)
+        return frame, label[kept].to_numpy(dtype=float), np.asarray(groups), np.asarray(people)
 
     def inputs(self, features: pd.DataFrame, horizon: int) -> pd.DataFrame:
         """The columns a horizon's classifier sees: `feature_names_in_`, then the rhythm at that horizon."""
@@ -301,8 +331,8 @@ class ReturnCurve:
             return pd.DataFrame(model.contributions(frame), index=features.index, columns=columns)
         name = f"rhythm_orders_{horizon}d"
         parts = pd.DataFrame(0.0, index=features.index, columns=columns)
-        parts["base_value"] = float(_silence_log_odds(self.typical_[name]))
-        parts[name] = _silence_log_odds(frame[name].to_numpy()) - parts["base_value"]
+        parts["base_value"] = float(silence_log_odds(np.array(self.typical_[name])))
+        parts[name] = silence_log_odds(frame[name].to_numpy()) - parts["base_value"]
         return parts
 
     @cached_property
@@ -346,11 +376,6 @@ def ever_bought(features: pd.DataFrame) -> pd.Series:
     if "orders_total" not in features:
         return pd.Series(True, index=features.index)
     return features["orders_total"].ne(0)
-
-
-def _silence_log_odds(expected_orders: Any) -> Any:
-    """Log-odds of no order when so many are expected: P(silent) = exp(-orders)."""
-    return -expected_orders - np.log(-np.expm1(-np.maximum(expected_orders, 1e-12)))
 
 
 def _last_cutoff(features: pd.DataFrame) -> pd.DataFrame:

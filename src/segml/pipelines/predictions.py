@@ -132,13 +132,13 @@ def train_returns(
     later, later_labels = data.stacked(c for schedule in different for c in schedule.calibrating)
     curve = ReturnCurve(
         sorted(schedule.horizon for schedule in different),
-        refit=True,
         random_state=data.config.seed,
         num_threads=data.config.scoring.threads,
     ).fit(
         features,
         masked_labels(labels, different, lambda schedule: schedule.fitting),
         calibration=(later, masked_labels(later_labels, different, lambda schedule: schedule.calibrating)),
+        present=data.population(min(schedule.test for schedule in different))[0],
     )
     return [
         judge_return(data, ReturnTask(task, schedule.horizon, curve), schedule, champions.get(task))  # type: ignore[arg-type]
