@@ -41,8 +41,10 @@ LIST_COLUMNS = (
         "definition_hash",
         "run_id",
     ),
+    "content_hint",
 )
-_FREE_TEXT = ("reason_1", "reason_2", "reason_3")
+_FREE_TEXT = ("reason_1", "reason_2", "reason_3", "content_hint")
+_HINT = "next_category_1"  # what to show: the category the next order is most probably for
 _AS_OF = "as_of="
 
 
@@ -140,6 +142,7 @@ def _rows_sql(engine: Engine, campaign: Campaign, as_of: Cutoff, run_id: str, tr
         segment = f"cast(scores.{SEGMENT} as string)" if SEGMENT in scores else "''"
         join += f" left join {SEND_PEOPLE} own on own.customer_id = placed.customer_id"
         join += f" left join {SEND_SEGMENTS} segments on segments.segment = {segment}"
+    hint = f"cast({f'scores.{_HINT}' if _HINT in scores else 'null'} as string) as content_hint"
     order = "desc" if campaign.rank_by.direction == "highest" else "asc"
     return (
         f"select placed.customer_id as customer_id, {literal(campaign.name)} as campaign,"
@@ -147,7 +150,7 @@ def _rows_sql(engine: Engine, campaign: Campaign, as_of: Cutoff, run_id: str, tr
         f" placed.score as score, {', '.join(reasons)}, {literal(campaign.channel)} as channel, {when},"
         f" placed.arm as arm, {literal(as_of.label)} as measure_from,"
         f" {literal(as_of.plus_days(campaign.window_days).label)} as measure_until,"
-        f" {literal(campaign.definition_hash)} as definition_hash, {literal(run_id)} as run_id"
+        f" {literal(campaign.definition_hash)} as definition_hash, {literal(run_id)} as run_id, {hint}"
         f" from list_placed placed{join}"
         f" where placed.reason is null and placed.arm {'=' if treated else '<>'} {literal(TREATED)}"
         f" order by placed.score {order} nulls last, placed.customer_id"

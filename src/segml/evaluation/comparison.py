@@ -109,6 +109,7 @@ WEIGHTED_METRICS: dict[str, Callable[[FloatArray, FloatArray], Weighted]] = {
     "spearman": _spearman,
     "brier": partial(_mean_of, lambda y, p: (p - y) ** 2),
     "log_loss": partial(_mean_of, _log_losses),
+    "hit_rate": partial(_mean_of, lambda y, hit: hit),
     "mean_absolute_error": partial(_mean_of, lambda y, s: np.abs(y - s)),
 }
 
@@ -129,7 +130,8 @@ def paired_difference(
     Parameters
     ----------
     outcome, first, second : array-like of shape (n,)
-    metric : {"auc", "normalised_gini", "spearman", "brier", "log_loss", "mean_absolute_error"}
+    metric : {"auc", "normalised_gini", "spearman", "brier", "log_loss", "hit_rate", "mean_absolute_error"}
+        Of `hit_rate` both scores are 1 for a hit and 0 for a miss, whatever the outcome.
     customers : array-like of shape (n,), optional
         Rows of one customer are drawn together; default: every row is its own customer.
     draws, level, seed :

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from segml.errors import NotEnoughDataError
-from segml.pipelines import contacts, loyalty
+from segml.pipelines import categories, contacts, loyalty
 from segml.pipelines.base import OpenBase
 from segml.pipelines.narration import Narrator
 from segml.pipelines.promotion import ModelOutcome, Trained, remembered, settle
@@ -70,6 +70,14 @@ BESIDE: dict[str, BesideTask] = {
         contacts.train_unsubscribe,
         contacts.unsubscribe_rule,
         contacts.CONTRACT,
+        ("horizons", "cutoffs"),
+    ),
+    "next_category": BesideTask(
+        "next category",
+        categories.next_category_missing,
+        categories.train_next_category,
+        categories.next_category_rule,
+        categories.CONTRACT,
         ("horizons", "cutoffs"),
     ),
 }

@@ -25,6 +25,7 @@ _TYPES: dict[str, str] = {
     "DeclaredTask": "segml.models.segments.declared_task:DeclaredTask",
     "NextTier": "segml.models.next_tier:NextTier",
     "UnsubscribeRisk": "segml.models.unsubscribe:UnsubscribeRisk",
+    "NextCategory": "segml.models.next_category:NextCategory",
     "FlatTask": "segml.models.flat:FlatTask",
     "UpliftTask": "segml.models.uplift.task:UpliftTask",
 }

@@ -16,11 +16,13 @@ TASKS = {
     "interest": "Interest segments",
     "next_tier": "Next loyalty tier",
     "unsubscribe": "Unsubscribe risk",
+    "next_category": "Next category",
 }
 METRICS = {
     "auc": "AUC",
     "average_precision": "average precision",
     "normalised_gini": "normalised Gini",
+    "hit_rate": "share of first guesses that are right",
     "brier": "Brier score",
     "log_loss": "log loss",
 }

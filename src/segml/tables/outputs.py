@@ -50,6 +50,7 @@ SCORE_COLUMNS: tuple[str, ...] = (
     *("points_balance", "points_earned_365d", "points_expiring_30d", "points_earned_period"),
     *("loyalty_tier", "next_tier", "points_to_next_tier", "next_tier_probability"),
     "unsubscribe_probability",
+    *(f"next_category_{place}{part}" for place in (1, 2, 3) for part in ("", "_probability")),
     *("rfm_r", "rfm_f", "rfm_m", "rfm_name", "segment_declared_source"),
 )
 _PATTERNS = {
