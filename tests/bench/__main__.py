@@ -49,6 +49,8 @@ def main() -> None:
         console.print(_table(name, costs))
         for case, measured in costs.items():
             told = {key: value for key, value in measured[0].facts.items() if key in TOLD}
+            for part, (share, speed) in measured[0].facts.get("shares", {}).items():
+                console.print(f"{case}: {part} {share:.0%}, {speed:,.0f} customers a second")
             if told:
                 console.print(f"{case}: {', '.join(f'{key} {value:,}' for key, value in told.items())}")
         if name.startswith("btyd"):

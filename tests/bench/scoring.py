@@ -7,10 +7,14 @@ links to its parts: a score depends on a customer's features alone.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from segml.features.plan import FeaturePlan, make_plan
 from segml.features.snapshot import (
@@ -64,8 +68,56 @@ def score_base(place: Path, options: argparse.Namespace, cutoff: Cutoff) -> dict
         repeats = -(-options.score_customers // int(manifest["rows"]))
         for number, part in enumerate(parts * repeats):
             (features / f"part-{number:05d}.parquet").symlink_to(part.resolve())
-        counts = score_snapshot(features, job, Path(folder) / "scores.parquet")
-    return {"rows": counts.rows_in}
+        with _clocked() as spent:
+            began = time.perf_counter()
+            counts = score_snapshot(features, job, Path(folder) / "scores.parquet")
+            whole = time.perf_counter() - began
+    spent["the rest"] = whole - sum(spent.values())
+    shares = {part: [seconds / whole, counts.rows_in / seconds] for part, seconds in spent.items()}
+    return {"rows": counts.rows_in, "shares": {**shares, "all of it": [1.0, counts.rows_in / whole]}}
+
+
+@contextlib.contextmanager
+def _clocked() -> Iterator[dict[str, float]]:
+    """Give the seconds of each part of scoring: parts that call each other are told apart."""
+    from segml.models import boosting
+    from segml.scoring import batch
+
+    spent: dict[str, float] = {"reasons": 0.0, "boosters": 0.0, "reading": 0.0, "writing": 0.0}
+    running: list[str] = []
+
+    def clock(part: str, step: Callable[..., Any]) -> Callable[..., Any]:
+        def clocked(*given: Any, **named: Any) -> Any:
+            began, outermost = (
+                time.perf_counter(),
+                not running,
+            )  # reasons evaluate trees: that is reasons' time
+            running.append(part)
+            try:
+                return step(*given, **named)
+            finally:
+                running.pop()
+                if outermost:
+                    spent[part] += time.perf_counter() - began
+
+        return clocked
+
+    def reading(parts: Any, rows: int) -> Iterator[Any]:
+        chunks = plain_reading(parts, rows)
+        following = clock("reading", lambda: next(chunks, None))
+        while (chunk := following()) is not None:
+            yield chunk
+
+    plain_reading = batch.read_chunks
+    with (
+        mock.patch.object(batch, "read_chunks", reading),
+        mock.patch.object(batch, "reason_columns", clock("reasons", batch.reason_columns)),
+        mock.patch.object(batch._Writer, "write", clock("writing", batch._Writer.write)),
+        mock.patch.object(
+            boosting.BoostedTrees, "raw_score", clock("boosters", boosting.BoostedTrees.raw_score)
+        ),
+    ):
+        yield spent
 
 
 def _champions(place: Path, plan: FeaturePlan) -> dict[str, Any]:
