@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from segml.engine import Engine, open_engine
 from segml.errors import ConfigurationError
@@ -20,6 +21,7 @@ from segml.scoring.source_table import source_frame
 from segml.scoring.tag_sources import register_tag_sources
 from segml.scoring.tag_table import available_columns, write_tags
 from segml.scoring.tags import load_tags
+from segml.terminal import sources_table
 from segml.time_windows import Cutoff
 from sources_base import ORDERS, MadeUpBase, csv_text
 
@@ -334,3 +336,20 @@ def test_r16_no_feature_changes_with_any_field_about_the_person(tmp_path: Path) 
         assert not {name for name in plan.meanings if any(field in name for field in SPECIAL)}
     pd.testing.assert_frame_equal(features[0], features[1])
     assert len(features[0]) == 7
+
+
+def test_r19_the_score_screen_tells_each_source_with_intervals_and_who_is_too_few() -> None:
+    with open_engine(threads=1) as engine:
+        source_base(engine)
+        table = source_frame(engine, available_columns(engine), 180, 365, 10)
+    assert table is not None
+    console = Console(record=True, width=160)
+    console.print(sources_table(table, 180, "EUR"))
+    lines = {
+        line.split()[0]: " ".join(line.split()) for line in console.export_text().splitlines() if line.split()
+    }
+    first = table.iloc[0]
+    rate = f"{first['one_timer_rate']:.0%} ({first['one_timer_rate_low']:.0%} to {first['one_timer_rate_high']:.0%})"
+    assert rate in lines["ads"]
+    assert "too few" in lines["odd"]
+    assert "EUR" in " ".join(lines.values())

@@ -147,7 +147,7 @@ def score_screen(result: ScoreResult) -> RenderableType:
         _tags_table(result),
     ]
     if result.tags.sources is not None:
-        parts.append(_sources_table(result.config, result.tags.sources))
+        parts.append(sources_table(result.tags.sources, result.config.horizons.churn, result.config.currency))
     if result.left_out:
         parts.append(_listing("models that did not score", result.left_out))
     parts += [Padding(Text(f"drift: {alarm}", "yellow"), (0, 2)) for alarm in result.alarms]
@@ -166,14 +166,14 @@ def _tags_table(result: ScoreResult) -> Table:
     return table
 
 
-def _sources_table(config: Config, sources: pd.DataFrame) -> Table:
-    days = config.horizons.churn
+def sources_table(sources: pd.DataFrame, days: int, currency: str) -> Table:
+    """What each source of customers brings: one-timer rate among those known for `days`, and value, with intervals."""
     values = [name.removesuffix("_mean") for name in sources.columns if name.endswith("_mean")]
     table = _table(
         "source of customers",
         ("buyers", "right"),
         (f"one order only, of those known {days} days", "right"),
-        *((f"{name}, {config.currency} a buyer", "right") for name in values),
+        *((f"{name}, {currency} a buyer", "right") for name in values),
     )
     for row in sources.head(_TOP_SOURCES).to_dict("records"):
         rate = _with_interval([row[f"one_timer_rate{end}"] for end in ("", "_low", "_high")], "{:.0%}")
