@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -20,8 +22,11 @@ from rich.console import Console
 
 from segml.config import Config, load_config
 from segml.errors import OutputError
+from segml.models.segments.languages import Language
 from segml.pipelines.run import RunResult, run
 from segml.registry.store import ModelStore
+from segml.report.facts import RunFacts
+from segml.report.page import render_page
 from segml.sources.packages import fetch_package
 from segml.terminal import run_screen
 
@@ -131,9 +136,30 @@ def test_the_last_screen_explains_who_comes_first_and_fits_eighty_columns(job: J
     assert max(map(len, shown.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("language", ["da", "sv"])
+def test_r66_the_real_page_has_no_english_sentence_in_another_language(job: Job, language: Language) -> None:
+    facts = RunFacts.from_dict(
+        json.loads(job.result.report.with_name("run.json").read_text(encoding="utf-8"))
+    )
+    page = render_page(replace(facts, language=language))
+    assert re.findall(r'<span lang="en">(.*?)</span>', page) == []
+    assert {kpi.name for kpi in facts.kpis if kpi.known} >= {
+        "retention_rate",
+        "order_value_mean",
+        "clv_historic",
+    }
+    assert len(facts.reasons) == 3 * len(facts.grouping("behavioural.segment").groups)
+    assert facts.value is not None
+    scores = pd.read_parquet(job.result.scores.folder / "scores.parquet")
+    assert facts.value.historic_total == pytest.approx(scores["clv_historic"].sum())
+    top = scores["clv_56d"].nlargest(len(scores) // 10).sum() / scores["clv_56d"].sum()
+    assert facts.value.expected_top == pytest.approx(top, abs=0.002)
+
+
 def test_a_second_run_changes_no_byte_and_registers_nothing(job: Job) -> None:
     before = {
-        stage: _bytes_below(job.config.data_path(stage)) for stage in ("scores", "tags", "lists", "reports")
+        stage: _bytes_below(job.config.data_path(stage))
+        for stage in ("scores", "tags", "lists", "measured", "reports")
     }
     again = run(job.config)
     after = {stage: _bytes_below(job.config.data_path(stage)) for stage in before}

@@ -74,28 +74,34 @@ def measure(config: Config, narrator: Narrator | None = None) -> MeasureResult:
         There is neither a list nor a campaign of the past to measure.
     """
     tell = narrator or Silent()
-    target = config.data_path("measured")
     with open_base(config, tell) as base:
-        engine, until, cell = base.engine, base.observed_until, config.lists.minimum_cell
-        with tell.step("lift"):
-            lists, mailed, programme = _measured(base)
-            proposals = make_proposals(lists.frame, lists.knobs, lists.responses, _definitions(config))
-        with tell.step("key figures"):
-            ends = month_ends(base.first_day, until)
-            kpis = kpi_frame(engine, ends, base.first_day, config.horizons.churn, cell, tier_moves(base))
-            goals = goal_progress(load_goals(config.path("configs", "goals", f"{config.base}.yaml")), kpis)
-        result = MeasureResult(
-            config, until, target / "lift.parquet", lists, mailed, programme, kpis, goals, proposals
-        )
-        with writing(target) as temporary:
-            if (
-                target / UPLIFT
-            ).is_dir():  # `segml uplift` writes there, and measuring anew does not unlearn it
-                shutil.copytree(target / UPLIFT, temporary / UPLIFT)
-            for name, table in tables_of(result).items():
-                table.to_parquet(temporary / f"{name}.parquet", index=False)
-            write_manifest(temporary, {"data": base.data_hash, "data_until": until.label})
-        return result
+        result = measure_base(base, tell)
+    if not len(result.frame) and not len(result.mailed):
+        raise DataError(f"no lists in {config.data_path('lists')}", "run `segml lists CONFIG` first")
+    return result
+
+
+def measure_base(base: OpenBase, narrator: Narrator) -> MeasureResult:
+    """Measure a base that is open already; without a list or a campaign there are key figures and goals."""
+    config, engine, until = base.config, base.engine, base.observed_until
+    target, cell = config.data_path("measured"), config.lists.minimum_cell
+    with narrator.step("lift"):
+        lists, mailed, programme = _measured(base)
+        proposals = make_proposals(lists.frame, lists.knobs, lists.responses, _definitions(config))
+    with narrator.step("key figures"):
+        ends = month_ends(base.first_day, until)
+        kpis = kpi_frame(engine, ends, base.first_day, config.horizons.churn, cell, tier_moves(base))
+        goals = goal_progress(load_goals(config.path("configs", "goals", f"{config.base}.yaml")), kpis)
+    result = MeasureResult(
+        config, until, target / "lift.parquet", lists, mailed, programme, kpis, goals, proposals
+    )
+    with writing(target) as temporary:
+        if (target / UPLIFT).is_dir():  # `segml uplift` writes there, and measuring anew does not unlearn it
+            shutil.copytree(target / UPLIFT, temporary / UPLIFT)
+        for name, table in tables_of(result).items():
+            table.to_parquet(temporary / f"{name}.parquet", index=False)
+        write_manifest(temporary, {"data": base.data_hash, "data_until": until.label})
+    return result
 
 
 def tables_of(result: MeasureResult) -> dict[str, pd.DataFrame]:
@@ -121,8 +127,6 @@ def _measured(base: OpenBase) -> tuple[MeasuredLists, pd.DataFrame, pd.DataFrame
     built = built_lists([folder]) if folder.is_dir() else []
     ours = {one.campaign for one in built}
     mailed = mailed_campaigns(engine, base.first_day, until, ours, settings.minimum_cell)
-    if not built and not len(mailed):
-        raise DataError(f"no lists in {folder}", "run `segml lists CONFIG` first")
     measured = measure_lists(
         engine,
         [folder] if built else [],

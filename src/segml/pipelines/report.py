@@ -14,16 +14,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-import pandas as pd
-
+from segml.campaigns.list_files import list_folder
 from segml.campaigns.results import CampaignResult
 from segml.config import Config
+from segml.engine import Engine
 from segml.engine.duckdb import DuckDBEngine
 from segml.errors import DataError
 from segml.pipelines.data import DataResult
 from segml.pipelines.lists import ListsResult
+from segml.pipelines.measure import MeasureResult
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.promotion import ModelOutcome
+from segml.pipelines.report_evidence import (
+    drift_facts,
+    finite,
+    goal_facts,
+    kpi_facts,
+    reason_facts,
+    result_facts,
+    value_facts,
+)
 from segml.pipelines.score import SCORES, ScoreResult
 from segml.pipelines.train import TrainingResult
 from segml.report.facts import CampaignFacts, Grouping, ModelFacts, RunFacts, TableFacts
@@ -40,8 +50,9 @@ _TAG_OF_TASK = {
     "mixture": "behavioural.segment_mixture",
     "interest": "psychographic.interest_segment",
 }
+_ACTION_NOTE = re.compile(r"(?P<id>[A-Z]\d+): (?P<action>.+)")
 _SEGMENT_NOTE = re.compile(
-    r"\S+ (?P<name>.+?): (?:[\d.,\u00a0]+|(?:fewer than|færre end|färre än) \d+) (?:customers|kunder)\b[^;]*"
+    r"(?P<id>\S+) (?P<name>.+?): (?:[\d.,\u00a0]+|(?:fewer than|færre end|färre än) \d+) (?:customers|kunder)\b[^;]*"
     r"(?:; (?P<what>.*?)\.?)?$"
 )
 
@@ -66,13 +77,19 @@ def report(config: Config, narrator: Narrator | None = None) -> ReportResult:
         folder = _last_run(config)
         facts = RunFacts.from_dict(_read(folder / FACTS))
         strictest = max(facts.minimum_cell, config.lists.minimum_cell)  # what is hidden already stays hidden
-        facts = replace(facts, minimum_cell=strictest)
+        facts = replace(facts, minimum_cell=strictest, language=config.language)
         return ReportResult(config, write_page(facts, folder))
 
 
-def write_report(data: DataResult, training: TrainingResult, scores: ScoreResult, lists: ListsResult) -> Path:
+def write_report(
+    data: DataResult,
+    training: TrainingResult,
+    scores: ScoreResult,
+    lists: ListsResult,
+    measured: MeasureResult | None = None,
+) -> Path:
     """Write `report.html` and `run.json` of a run that has just ended; return the page's place."""
-    facts = gather_facts(data, training, scores, lists)
+    facts = gather_facts(data, training, scores, lists, measured)
     return write_page(facts, data.config.data_path("reports", f"as_of={facts.as_of}"))
 
 
@@ -88,10 +105,17 @@ def write_page(facts: RunFacts, folder: Path) -> Path:
 
 
 def gather_facts(
-    data: DataResult, training: TrainingResult, scores: ScoreResult, lists: ListsResult
+    data: DataResult,
+    training: TrainingResult,
+    scores: ScoreResult,
+    lists: ListsResult,
+    measured: MeasureResult | None = None,
 ) -> RunFacts:
     """Translate the results of a run into the facts of its page."""
     config, counted = data.config, data.report
+    with DuckDBEngine(memory=config.memory, threads=config.scoring.threads) as engine:
+        groupings = _groupings(engine, config, training, scores)
+        value, reasons = value_facts(engine, config.horizons.clv), reason_facts(engine)
     return RunFacts(
         base=config.base,
         title=config.title,
@@ -99,6 +123,7 @@ def gather_facts(
         as_of=scores.as_of.label,
         data_from=data.first_day.label,
         data_until=data.observed_until.label,
+        language=config.language,
         minimum_cell=config.lists.minimum_cell,
         horizons=config.horizons.model_dump(),
         bands=config.bands.model_dump(),
@@ -111,9 +136,15 @@ def gather_facts(
         models=tuple(_model(outcome, scores) for outcome in training.outcomes),
         scored=scores.counts.rows_out,
         not_scored=_by_name(scores.counts.left_out),
-        groupings=_groupings(config, training, scores),
-        campaigns=tuple(_campaign(result) for result in lists.report.campaigns),
-        warnings=(*scores.alarms, *lists.report.warnings),
+        groupings=groupings,
+        campaigns=tuple(_campaign(result, lists) for result in lists.report.campaigns),
+        warnings=tuple(dict.fromkeys(lists.report.warnings)),
+        kpis=kpi_facts(measured),
+        goals=goal_facts(measured),
+        results=result_facts(measured),
+        drift=drift_facts(scores.drift),
+        value=value,
+        reasons=reasons,
         places=_places(config, scores, lists),
     )
 
@@ -123,15 +154,15 @@ def _model(outcome: ModelOutcome, scores: ScoreResult) -> ModelFacts:
     if (
         outcome.task in _TAG_OF_TASK
     ):  # descriptions stand beside the segments, where small ones are suppressed
-        notes = tuple(note for note in notes if not _SEGMENT_NOTE.match(note))
+        notes = tuple(note for note in notes if not (_SEGMENT_NOTE.match(note) or _ACTION_NOTE.match(note)))
     return ModelFacts(
         task=outcome.task,
         status=outcome.status,
         grade=outcome.grade,
         metric=outcome.metric,
-        score=_finite(outcome.score),
+        score=finite(outcome.score),
         baseline_name=outcome.baseline_name,
-        baseline_score=_finite(outcome.baseline_score),
+        baseline_score=finite(outcome.baseline_score),
         version=outcome.version,
         reasons=outcome.reasons,
         notes=notes,
@@ -140,20 +171,18 @@ def _model(outcome: ModelOutcome, scores: ScoreResult) -> ModelFacts:
     )
 
 
-def _groupings(config: Config, training: TrainingResult, scores: ScoreResult) -> tuple[Grouping, ...]:
+def _groupings(
+    engine: Engine, config: Config, training: TrainingResult, scores: ScoreResult
+) -> tuple[Grouping, ...]:
     snapshot = config.data_path("features", f"cutoff={scores.as_of.label}", "features")
-    with DuckDBEngine(memory=config.memory, threads=config.scoring.threads) as engine:
-        rows = read_groups(
-            engine,
-            scores.folder / SCORES,
-            snapshot,
-            scores.tags_folder / "tags.parquet",
-            config.horizons.clv,
-        )
+    tags = scores.tags_folder / "tags.parquet"
+    rows = read_groups(engine, scores.folder / SCORES, snapshot, tags, config.horizons.clv)
     counts, missing = scores.tags.counts, scores.tags.unavailable
     criteria = dict(zip(counts["family"] + "." + counts["tag"], counts["criterion"], strict=True))
     unavailable = {f"{tag.family}.{tag.tag}": tag.reason for tag in missing}
-    described = {_TAG_OF_TASK[o.task]: _descriptions(o) for o in training.outcomes if o.task in _TAG_OF_TASK}
+    segmented = {_TAG_OF_TASK[o.task]: o for o in training.outcomes if o.task in _TAG_OF_TASK}
+    described = {tag: _descriptions(outcome) for tag, outcome in segmented.items()}
+    suggested = {tag: _actions(outcome) for tag, outcome in segmented.items()}
     return tuple(
         make_grouping(
             tag,
@@ -161,6 +190,7 @@ def _groupings(config: Config, training: TrainingResult, scores: ScoreResult) ->
             criteria.get(tag, ""),
             unavailable.get(tag, ""),
             described.get(tag),
+            suggested.get(tag),
         )
         for tag in REPORTED_TAGS
     )
@@ -172,8 +202,21 @@ def _descriptions(outcome: ModelOutcome) -> Mapping[str, str]:
     return {match["name"]: match["what"] for match in found if match and match["what"]}
 
 
-def _campaign(result: CampaignResult) -> CampaignFacts:
+def _actions(outcome: ModelOutcome) -> Mapping[str, str]:
+    """Return segment name -> what one might do for it, from the same notes."""
+    named = (_SEGMENT_NOTE.match(note) for note in outcome.notes)
+    names = {match["id"]: match["name"] for match in named if match}
+    said = (_ACTION_NOTE.match(note) for note in outcome.notes)
+    return {names[match["id"]]: match["action"] for match in said if match and match["id"] in names}
+
+
+def _campaign(result: CampaignResult, lists: ListsResult) -> CampaignFacts:
     campaign = result.campaign
+    place = list_folder(lists.folder, campaign.name, lists.as_of)
+    files: dict[str, int] = {}
+    if result.status == "built":
+        files = dict.fromkeys(lists.config.lists.formats, result.listed)
+        files |= {export.platform: export.rows for export in lists.exports.get(place, []) if export.rows}
     return CampaignFacts(
         name=campaign.name,
         title=campaign.title,
@@ -188,6 +231,9 @@ def _campaign(result: CampaignResult) -> CampaignFacts:
         globally_held_out=result.globally_held_out,
         excluded={reason: people for reason, people in result.excluded.items() if people},
         power=result.power.text if result.power else "",
+        measure_until=lists.as_of.plus_days(campaign.window_days).label,
+        can_show_effect=bool(result.power and finite(result.power.smallest_lift) is not None),
+        files=files,
     )
 
 
@@ -199,6 +245,7 @@ def _places(config: Config, scores: ScoreResult, lists: ListsResult) -> dict[str
         "campaign lists": lists.folder,
         "scores": scores.folder / SCORES,
         "tags": scores.tags_folder / "tags.parquet",
+        "key figures and results": config.data_path("measured"),
         "features of the day": config.data_path("features", f"cutoff={scores.as_of.label}"),
         "validated tables": config.data_path("validated"),
         "models (see `make ui`)": config.path(config.models_folder),
@@ -233,7 +280,3 @@ def _read(file: Path) -> Mapping[str, object]:
 def _by_name(entries: Mapping[str, T]) -> dict[str, T]:
     """Sort by name: a fresh reading tells them in the order they were found, a manifest in its own."""
     return dict(sorted(entries.items()))
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or pd.isna(value) or abs(value) == float("inf") else float(value)

@@ -10,6 +10,7 @@ from segml.pipelines.base import open_base
 from segml.pipelines.data import DataResult
 from segml.pipelines.explain import ExplainResult, explain_in_base, first_listed
 from segml.pipelines.lists import ListsResult, common_exports, lists_of_base
+from segml.pipelines.measure import measure_base
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.report import write_report
 from segml.pipelines.score import ScoreResult, score_base
@@ -46,6 +47,7 @@ def run(config: Config, narrator: Narrator | None = None) -> RunResult:
         lists = lists_of_base(base, tell)
         first = first_listed(base.engine, lists.report, lists.folder)
         example = explain_in_base(base, first) if first else None
+        measured = measure_base(base, tell)
         with tell.step("report"):
-            report = write_report(data, training, scores, lists)
+            report = write_report(data, training, scores, lists, measured)
     return RunResult(config, data, training, scores, lists, report, example)

@@ -14,8 +14,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from segml.errors import DataError
+from segml.models.segments.languages import Language
 
-FORM = 1
+FORM = 2
 """Raised when the facts change so that older `run.json` files can't be read."""
 
 Count = int | str
@@ -88,6 +89,7 @@ class Group:
     gap_days: float | None = None
     order_value: float | None = None
     description: str = ""
+    action: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,106 @@ class CampaignFacts:
     globally_held_out: Count = 0
     excluded: dict[str, Count] = field(default_factory=dict)
     power: str = ""
+    measure_until: str = ""
+    can_show_effect: bool = True
+    files: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class KpiFacts:
+    """One key figure at every month's end, oldest first; None where it is not known."""
+
+    name: str
+    unit: str
+    meaning: str
+    months: tuple[str, ...]
+    values: tuple[float | None, ...]
+
+    @property
+    def known(self) -> tuple[tuple[str, float], ...]:
+        """Months and values, as far as they are known."""
+        pairs = zip(self.months, self.values, strict=True)
+        return tuple((month, value) for month, value in pairs if value is not None)
+
+
+@dataclass(frozen=True)
+class GoalFacts:
+    """One goal at the last month its figure is known; paces are changes a month."""
+
+    kpi: str
+    unit: str
+    baseline: float
+    target: float
+    deadline: str
+    status: str
+    month: str = ""
+    value: float | None = None
+    progress: float | None = None
+    pace_so_far: float | None = None
+    pace_needed: float | None = None
+
+
+@dataclass(frozen=True)
+class ResultFacts:
+    """What one list of the past earned against its holdout, as far as its evidence allows."""
+
+    campaign: str
+    as_of: str
+    status: str
+    statement: str
+    treated: int | None = None
+    held_out: int | None = None
+    rate: float | None = None
+    held_rate: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class DriftFacts:
+    """One champion held against what has come true, and the column that moved most against what is usual."""
+
+    task: str
+    model: str
+    sentences: tuple[str, ...] = ()
+    unavailable: str = ""
+    cutoff: str = ""
+    customers: Count | None = None
+    expected: float | None = None
+    found: float | None = None
+    auc: float | None = None
+    auc_when_judged: float | None = None
+    column: str = ""
+    psi: float | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class ValueFacts:
+    """Historic and expected value of all buyers: totals, medians, and what the top tenth holds of each."""
+
+    people: int
+    historic_total: float | None = None
+    expected_total: float | None = None
+    historic_median: float | None = None
+    expected_median: float | None = None
+    expected_low: float | None = None
+    expected_high: float | None = None
+    historic_top: float | None = None
+    expected_top: float | None = None
+
+
+@dataclass(frozen=True)
+class ReasonFacts:
+    """A reason that is among the three strongest for a share of a segment's people."""
+
+    segment: str
+    people: Count
+    feature: str
+    direction: str
+    share: float | None
+    median: float | None
 
 
 @dataclass(frozen=True)
@@ -159,6 +261,7 @@ class RunFacts:
     as_of: str
     data_from: str
     data_until: str
+    language: Language = "en"
     minimum_cell: int = 10
     horizons: dict[str, int] = field(default_factory=dict)
     bands: dict[str, float] = field(default_factory=dict)
@@ -171,6 +274,12 @@ class RunFacts:
     groupings: tuple[Grouping, ...] = ()
     campaigns: tuple[CampaignFacts, ...] = ()
     warnings: tuple[str, ...] = ()
+    kpis: tuple[KpiFacts, ...] = ()
+    goals: tuple[GoalFacts, ...] = ()
+    results: tuple[ResultFacts, ...] = ()
+    drift: tuple[DriftFacts, ...] = ()
+    value: ValueFacts | None = None
+    reasons: tuple[ReasonFacts, ...] = ()
     places: dict[str, str] = field(default_factory=dict)
     form: int = FORM
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import pandas as pd
@@ -15,7 +16,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from segml.report.wording import share
+from segml.report.messages import Messages
 
 INK, MUTED, FIRST, SECOND, TRACK = "#010101", "#020202", "#030303", "#040404", "#050505"
 _VARIABLES = {
@@ -31,7 +32,7 @@ _BAR_SHARE = 0.84  # of the width; the rest is the figure beside the bar
 _LONGEST_LABEL = 50
 
 
-def plot_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def plot_bars(frame: pd.DataFrame, ax: Axes | None = None, language: str = "en") -> Axes:
     """Draw one labelled row a group, with one bar for each share and its figure beside it.
 
     Parameters
@@ -39,6 +40,8 @@ def plot_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     frame : DataFrame
         `label`, `note` (what stands beside an unknown share), and one or two columns of shares, 0 to 1.
     ax : Axes, optional
+    language : {"en", "da", "sv"}
+        Of the figures.
 
     Examples
     --------
@@ -46,7 +49,7 @@ def plot_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     >>> [text.get_text() for text in plot_bars(frame).texts]
     ['active', '60 %']
     """
-    shares = _share_columns(frame)
+    shares, share = _share_columns(frame), Messages(language).share
     ax = _figure(len(frame), len(shares)).subplots() if ax is None else ax
     step = _ROW_INCHES + _BAR_INCHES * len(shares)
     for place, row in enumerate(frame.to_dict("records")):
@@ -65,7 +68,7 @@ def plot_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def bars_svg(frame: pd.DataFrame, name: str, title: str) -> Markup:
+def bars_svg(frame: pd.DataFrame, name: str, title: str, language: str = "en") -> Markup:
     """Return the bars of `plot_bars` as inline SVG, with every value in its accessible name.
 
     Parameters
@@ -76,13 +79,14 @@ def bars_svg(frame: pd.DataFrame, name: str, title: str) -> Markup:
         Letters and digits; makes ids unique within a page.
     title : str
         What the chart is about.
+    language : {"en", "da", "sv"}
     """
     figure = _figure(len(frame), len(_share_columns(frame)))
-    plot_bars(frame, figure.add_axes((0.0, 0.0, 1.0, 1.0)))
-    return svg(figure, name, bars_description(title, frame))
+    plot_bars(frame, figure.add_axes((0.0, 0.0, 1.0, 1.0)), language)
+    return svg(figure, name, bars_description(title, frame, language))
 
 
-def bars_description(title: str, frame: pd.DataFrame) -> str:
+def bars_description(title: str, frame: pd.DataFrame, language: str = "en") -> str:
     """Write the alternative text of a bar chart: its title and every value in it.
 
     Examples
@@ -91,13 +95,55 @@ def bars_description(title: str, frame: pd.DataFrame) -> str:
     >>> bars_description("Activity", frame)
     'Bar chart. Activity, share of people: active 60 %; dormant < 10.'
     """
-    shares = _share_columns(frame)
+    shares, words = _share_columns(frame), Messages(language)
     rows = (
         f"{row['label']} "
-        + ", ".join(str(row["note"]) if pd.isna(row[name]) else share(row[name]) for name in shares)
+        + ", ".join(str(row["note"]) if pd.isna(row[name]) else words.share(row[name]) for name in shares)
         for row in frame.to_dict("records")
     )
-    return f"Bar chart. {title}, share of {' and of '.join(shares)}: {'; '.join(rows)}."
+    what = shares[0] if len(shares) == 1 else words.say("page.and_of", one=shares[0], other=shares[1])
+    return words.say("page.chart", title=title, what=what, rows="; ".join(rows))
+
+
+def line_svg(values: Sequence[float | None], description: str) -> Markup:
+    """Draw a course over months as a small line with its last point, inline; gaps stay gaps.
+
+    Parameters
+    ----------
+    values : sequence of float or None
+        Oldest first; None is unknown.
+    description : str
+        The accessible name, with the figures in words.
+
+    Examples
+    --------
+    >>> line_svg([1.0, None, 3.0], "rising").count("<circle")
+    1
+    """
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return Markup("")
+    low, high = min(known), max(known)
+    wide, tall, edge = 160.0, 36.0, 4.0
+    step = (wide - 2 * edge) / (len(values) - 1)
+
+    def point(place: int, value: float) -> str:
+        up = (value - low) / (high - low) if high > low else 0.5
+        return f"{edge + place * step:.1f},{tall - edge - up * (tall - 2 * edge):.1f}"
+
+    runs: list[list[str]] = [[]]
+    for place, value in enumerate(values):
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append(point(place, value))
+    last = max(place for place, value in enumerate(values) if value is not None)
+    x, y = point(last, values[last] or 0.0).split(",")
+    lines = "".join(f'<polyline points="{" ".join(run)}"/>' for run in runs if len(run) > 1)
+    return Markup(
+        f'<svg class="line" viewBox="0 0 {wide:g} {tall:g}" role="img" aria-label="{escape(description)}">'
+        f'{lines}<circle cx="{x}" cy="{y}" r="2.6"/></svg>'
+    )
 
 
 def svg(figure: Figure, name: str, description: str) -> Markup:

@@ -76,6 +76,7 @@ def make_grouping(
     criterion: str = "",
     unavailable: str = "",
     descriptions: Mapping[str, str] | None = None,
+    actions: Mapping[str, str] | None = None,
 ) -> Grouping:
     """Turn the rows of one tag into its groups, with shares; values that have an order keep it, else largest first.
 
@@ -88,11 +89,16 @@ def make_grouping(
     if rows.empty:
         return Grouping(tag, criterion, (), unavailable or "nobody carries this tag")
     totals = {name: float(rows[name].sum()) for name in ("people", "spent", "expected") if name in rows}
-    groups = [_group(row, totals, descriptions or {}) for row in rows.to_dict("records")]
+    groups = [_group(row, totals, descriptions or {}, actions or {}) for row in rows.to_dict("records")]
     return Grouping(tag, criterion, tuple(sorted(groups, key=_order(tag))), "")
 
 
-def _group(row: Mapping[Any, Any], totals: Mapping[str, float], descriptions: Mapping[str, str]) -> Group:
+def _group(
+    row: Mapping[Any, Any],
+    totals: Mapping[str, float],
+    descriptions: Mapping[str, str],
+    actions: Mapping[str, str],
+) -> Group:
     figures = {name: _known(row.get(name)) for name in ("spent", "expected", *_MEDIANS)}
     name, people = str(row["value"]), int(row["people"])
     return Group(
@@ -102,6 +108,7 @@ def _group(row: Mapping[Any, Any], totals: Mapping[str, float], descriptions: Ma
         spent_share=_share(figures["spent"], totals.get("spent")),
         expected_share=_share(figures["expected"], totals.get("expected")),
         description=descriptions.get(name, ""),
+        action=actions.get(name, ""),
         **figures,
     )
 

@@ -1,10 +1,12 @@
-"""Facts -> one HTML page that needs nothing else: no network, no files beside it, no clock.
+"""Facts of a run -> one self-contained HTML page: no address outside it, every value escaped.
 
-What is said is decided here and in `findings`; how it looks is in the templates. Every text goes through autoescape.
+Templates hold the structure, `messages.yaml` the words of three languages, `findings.py` the sentences,
+`figures.py` the charts, `suppression.py` what must not be shown.
 """
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -12,18 +14,20 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from segml.report import wording
-from segml.report.facts import Grouping, RunFacts
-from segml.report.figures import bars_svg
-from segml.report.findings import findings
+from segml.models.segments.languages import Language
+from segml.report.facts import CampaignFacts, Grouping, KpiFacts, RunFacts
+from segml.report.figures import bars_svg, line_svg
+from segml.report.findings import findings, next_steps
 from segml.report.groups import ACTIVITY_TAG, SEGMENT_TAGS, TIER_TAG
-from segml.report.suppression import few, suppressed
+from segml.report.messages import Messages, load_catalogue
+from segml.report.suppression import WITHHELD, few, suppressed
 
-_MONEY = {"spent_share": "money spent", "expected_share": "expected value"}
+_MONEY = {"spent_share": "page.money_spent", "expected_share": "page.expected_value"}
+_FILTERS = ("count", "share", "number", "money", "days", "unbroken", "day", "month", "feature")
 
 
 def render_page(facts: RunFacts) -> str:
-    """Return the page of one run.
+    """Return the page of one run, in the language of its facts.
 
     Parameters
     ----------
@@ -33,15 +37,17 @@ def render_page(facts: RunFacts) -> str:
     Examples
     --------
     >>> page = render_page(RunFacts("shop", "A <shop>", "EUR", "2018-01-01", "2017-01-01", "2018-01-01"))
-    >>> "<title>A &lt;shop&gt;, as of 2018-01-01</title>" in page
+    >>> "<title>A &lt;shop&gt;, as of 1 January 2018</title>" in page
     True
     """
     facts = suppressed(facts)
-    return _environment().get_template("page.html.jinja").render(_content(facts))
+    words = Messages(facts.language)
+    page = _environment(facts.language).get_template("page.html.jinja").render(_content(facts, words))
+    return re.sub(r"\n{3,}", "\n\n", page)
 
 
 @cache
-def _environment() -> Environment:
+def _environment(language: Language) -> Environment:
     environment = Environment(
         loader=PackageLoader("segml.report", "templates"),
         autoescape=True,
@@ -50,60 +56,114 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for name in ("count", "share", "number", "money", "days", "spoken", "unbroken"):
-        environment.filters[name] = getattr(wording, name)
+    words = Messages(language)
+    for name in _FILTERS:
+        environment.filters[name] = getattr(words, name)
+    environment.filters["remark"] = words.remark_html
+    environment.filters["count"] = lambda value: _count(value, words)
+    environment.globals |= {"t": words.say, "named": words.name, "given": words.given, "figure": words.figure}
+    environment.globals["change"] = words.change
     return environment
 
 
-def _content(facts: RunFacts) -> dict[str, Any]:
+def _count(value: int | str | None, words: Messages) -> str:
+    return words.say("page.withheld") if value == WITHHELD else words.count(value)
+
+
+def _content(facts: RunFacts, words: Messages) -> dict[str, Any]:
     segments = [facts.grouping(tag) for tag in SEGMENT_TAGS]
     activity, tiers = facts.grouping(ACTIVITY_TAG), facts.grouping(TIER_TAG)
-    charts = {grouping.tag: _chart(grouping, "spent_share") for grouping in (*segments, activity)}
-    charts[TIER_TAG] = _chart(tiers, "expected_share")
+    charts = {grouping.tag: _chart(grouping, "spent_share", words) for grouping in (*segments, activity)}
+    charts[TIER_TAG] = _chart(tiers, "expected_share", words)
+    glossary = load_catalogue()["glossary"]
+    terms = [name.removesuffix(".term") for name in glossary if name.endswith(".term")]
     return {
         "facts": facts,
         "title": facts.title or facts.base,
         "findings": findings(facts),
+        "steps": next_steps(facts),
         "segments": [grouping for grouping in segments if grouping.groups],
         "missing_segments": [grouping for grouping in segments if not grouping.groups],
         "activity": activity,
         "tiers": tiers,
         "charts": charts,
-        "reasons": wording.REASONS,
-        "tasks": wording.TASKS,
-        "metrics": wording.METRICS,
-        "tags": wording.TAGS,
-        "glossary": wording.GLOSSARY,
+        "kpis": [(kpi, _course(kpi, facts, words)) for kpi in facts.kpis if kpi.known],
+        "unknown_kpis": [words.name("kpi_names", kpi.name) for kpi in facts.kpis if not kpi.known],
+        "quiet": not any(one.sentences for one in facts.drift),
+        "watched": [one for one in facts.drift if one.cutoff],
+        "files": {campaign.name: _files(campaign, words) for campaign in facts.campaigns},
+        "titles": {c.name: words.given("titles", c.name, c.title) for c in facts.campaigns},
+        "terms": [
+            (words.say(f"glossary.{term}.term"), words.say(f"glossary.{term}.meaning")) for term in terms
+        ],
         "few": few(facts.minimum_cell),
-        "unavailable": _by_reason(facts),
+        "unavailable": _by_reason(facts, words),
         "anything_hidden": _anything_hidden(facts),
     }
 
 
-def _chart(grouping: Grouping, second: str) -> Markup:
+def _chart(grouping: Grouping, second: str, words: Messages) -> Markup:
     """Draw shares of people, and of money where it is known; a single group is not worth a chart."""
     if len(grouping.groups) < 2:
         return Markup("")
     columns = {
-        "label": [wording.spoken(group.name) for group in grouping.groups],
-        "note": [group.people if isinstance(group.people, str) else "–" for group in grouping.groups],
-        "people": [group.share for group in grouping.groups],
+        "label": [words.name("values", group.name) for group in grouping.groups],
+        "note": [
+            _count(group.people, words) if isinstance(group.people, str) else "–" for group in grouping.groups
+        ],
+        words.say("page.persons"): [group.share for group in grouping.groups],
     }
     money = [getattr(group, second) for group in grouping.groups]
     if any(part is not None for part in money):
-        columns[_MONEY[second]] = money
+        columns[words.say(_MONEY[second])] = money
     name = "".join(letter for letter in grouping.tag if letter.isalnum())
-    return bars_svg(pd.DataFrame(columns), name, wording.TAGS.get(grouping.tag, grouping.tag))
+    return bars_svg(pd.DataFrame(columns), name, words.name("tags", grouping.tag), words.language)
 
 
-def _by_reason(facts: RunFacts) -> dict[str, list[str]]:
-    """Return reason -> what is missing for it; one base lacks twenty columns for the same reason."""
-    missing = facts.unavailable_tables | {
-        f"{wording.spoken(name)} features": reason for name, reason in facts.unavailable_features.items()
+def _course(kpi: KpiFacts, facts: RunFacts, words: Messages) -> Markup:
+    """Draw a key figure's months as a line; the accessible name says first, last, lowest and highest."""
+    known = kpi.known
+    if len(known) < 2:
+        return Markup("")
+    values = [value for _, value in known]
+    said = {
+        name: words.figure(value, kpi.unit, facts.currency)
+        for name, value in (
+            ("first", values[0]),
+            ("last", values[-1]),
+            ("low", min(values)),
+            ("high", max(values)),
+        )
     }
-    found: dict[str, list[str]] = {}
-    for name, reason in missing.items():
-        found.setdefault(reason, []).append(name)
+    return line_svg(
+        kpi.values,
+        words.say(
+            "kpis.line",
+            name=words.name("kpi_names", kpi.name),
+            count=len(known),
+            from_month=words.month(known[0][0]),
+            until_month=words.month(known[-1][0]),
+            **said,
+        ),
+    )
+
+
+def _files(campaign: CampaignFacts, words: Messages) -> str:
+    names = {"csv": "CSV", "parquet": "Parquet"}
+    return ", ".join(
+        words.say("lists.file", platform=names.get(name, name.capitalize()), rows=words.count(rows))
+        for name, rows in campaign.files.items()
+    )
+
+
+def _by_reason(facts: RunFacts, words: Messages) -> dict[str, list[tuple[str, bool]]]:
+    """Return reason -> what is missing for it, and whether it is a name in code; one reason may lack twenty columns."""
+    missing = [(name, True, reason) for name, reason in facts.unavailable_tables.items()]
+    for name, reason in facts.unavailable_features.items():
+        missing.append((words.say("data.features", name=words.name("tables", name)), False, reason))
+    found: dict[str, list[tuple[str, bool]]] = {}
+    for name, is_code, reason in missing:
+        found.setdefault(reason, []).append((name, is_code))
     return found
 
 

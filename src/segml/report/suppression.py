@@ -91,11 +91,23 @@ def suppressed(facts: RunFacts) -> RunFacts:
         groupings=tuple(_grouping(grouping, minimum) for grouping in facts.groupings),
         campaigns=tuple(_campaign(campaign, minimum) for campaign in facts.campaigns),
         warnings=_texts(facts.warnings, minimum),
+        reasons=tuple(
+            reason for reason in facts.reasons if not _is_hidden(reason.people, reason.segment, facts)
+        ),
+        value=None if facts.value and _is_small(facts.value.people, minimum) else facts.value,
+        drift=tuple(replace(one, sentences=_texts(one.sentences, minimum)) for one in facts.drift),
     )
 
 
 def _is_small(count: Count, minimum: int) -> bool:
     return isinstance(count, int) and 0 < count < minimum
+
+
+def _is_hidden(people: Count, segment: str, facts: RunFacts) -> bool:
+    """Whether a behavioural segment is small, or withheld with a small one."""
+    shown = _grouping(facts.grouping("behavioural.segment"), facts.minimum_cell).groups
+    withheld = {group.name for group in shown if isinstance(group.people, str)}
+    return _is_small(people, facts.minimum_cell) or segment in withheld
 
 
 def _texts(texts: Sequence[str], minimum: int) -> tuple[str, ...]:

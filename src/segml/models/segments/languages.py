@@ -71,38 +71,11 @@ PHRASES: dict[str, tuple[str, str]] = {
     "base": ("hele basen", "hela basen"),
 }
 
-FEATURES: dict[str, tuple[str, str]] = {
-    "recency days": ("dage siden sidste køb", "dagar sedan senaste köp"),
-    "tenure days": ("dage som kunde", "dagar som kund"),
-    "age days": ("dage siden første køb", "dagar sedan första köp"),
-    "orders total": ("ordrer i alt", "order totalt"),
-    "active days total": ("købsdage i alt", "köpdagar totalt"),
-    "repeat orders": ("genkøb", "återköp"),
-    "spend total": ("forbrug i alt", "belopp totalt"),
-    "spend 365d": ("forbrug seneste år", "belopp senaste året"),
-    "spend 90d": ("forbrug seneste 90 dage", "belopp senaste 90 dagarna"),
-    "spend 30d": ("forbrug seneste 30 dage", "belopp senaste 30 dagarna"),
-    "order value mean": ("gennemsnitlig ordreværdi", "genomsnittligt ordervärde"),
-    "gap mean days": ("dage mellem køb", "dagar mellan köp"),
-    "gap median days": ("dage mellem køb", "dagar mellan köp"),
-    "gap sd days": ("spredning i dage mellem køb", "spridning i dagar mellan köp"),
-    "categories total": ("antal kategorier", "antal kategorier"),
-    "products total": ("antal varer", "antal varor"),
-    "discount share": ("andel med rabat", "andel med rabatt"),
-    "coupon share": ("andel med kupon", "andel med kupong"),
-    "weekend share": ("andel i weekenden", "andel på helgen"),
-    "spend trend 90d": ("tendens i forbrug", "trend i belopp"),
-    "orders trend 90d": ("tendens i ordrer", "trend i order"),
-    "returned share": ("andel returneret", "andel returnerat"),
-    "lines per order": ("linjer per ordre", "rader per order"),
-}
-
 _PATTERNS: tuple[tuple[str, str, str], ...] = (
     (r"fond of (.+)", r"glade for \1", r"förtjusta i \1"),
     (r"who buy little (.+)", r"som køber lidt \1", r"som köper lite \1"),
     (r"high on (.+)", r"høj på \1", r"hög på \1"),
     (r"low on (.+)", r"lav på \1", r"låg på \1"),
-    (r"affinity (.+)", r"andel brugt på \1", r"andel lagd på \1"),
     (r"(.+) and (.+)", r"\1 og \2", r"\1 och \2"),
     (r"(.+) \(new\)", r"\1 (ny)", r"\1 (ny)"),
 )
@@ -151,9 +124,8 @@ def translated(phrase: str, language: Language) -> str:
     if language == "en":
         return phrase
     place = 0 if language == "da" else 1
-    for table in (PHRASES, FEATURES):
-        if phrase in table:
-            return table[phrase][place]
+    if phrase in PHRASES:
+        return PHRASES[phrase][place]
     for pattern, *replacements in _PATTERNS:
         if re.fullmatch(pattern, phrase):
             return re.sub(pattern, replacements[place], phrase)

@@ -12,6 +12,7 @@ from collections.abc import Hashable
 import numpy as np
 import pandas as pd
 
+from segml.models.segments.feature_names import feature_name
 from segml.models.segments.languages import (
     SENTENCES,
     Language,
@@ -85,9 +86,9 @@ def describe_segment(
     >>> base = pd.DataFrame({"orders_total": [1.0] * 20 + [9.0] * 20})
     >>> profile = profile_segments(base, np.array([0] * 20 + [1] * 20))
     >>> describe_segment(profile, 1, "frequent shoppers")
-    'frequent shoppers: 20 customers (50% of the base); orders total higher than the others (median 9, base 5).'
+    'frequent shoppers: 20 customers (50% of the base); number of orders higher than the others (median 9, base 5).'
     >>> describe_segment(profile, 1, "hyppige kunder", "da").replace("\u00a0", " ")
-    'hyppige kunder: 20 kunder (50 % af basen); ordrer i alt højere end hos de øvrige (median 9, hele basen 5).'
+    'hyppige kunder: 20 kunder (50 % af basen); antal ordrer højere end hos de øvrige (median 9, hele basen 5).'
     """
     tongue = checked_language(language)
     form = SENTENCES[tongue]
@@ -200,7 +201,7 @@ def _sharing(names: dict[Hashable, str]) -> list[Hashable]:
 def _difference_in_words(row: pd.Series, language: Language) -> str:
     direction = "higher than the others" if row["effect"] > 0 else "lower than the others"
     return SENTENCES[language]["difference"].format(
-        feature=translated(str(row["feature"]).replace("_", " "), language),
+        feature=feature_name(str(row["feature"]), language),
         direction=translated(direction, language),
         median=number_text(row["median"], language),
         base=number_text(row["base_median"], language),
