@@ -14,6 +14,7 @@ import pandas as pd
 
 from segml.engine import Engine
 from segml.measurement.built import BuiltList
+from segml.measurement.outcomes import EVERYBODY
 from segml.measurement.people import HELD_OUT, PEOPLE, STRATA, TREATED, stratum_sql, tenth_bounds
 
 SCORE, RECENCY, DORMANCY = "score", "recency_days", "dormancy_probability"
@@ -21,7 +22,9 @@ COLUMNS = ("campaign", "as_of", "knob", "tenth", "least", "arm", "people", "buye
 _VALUES, _SOURCE = "measured_values", "measured_knobs"
 
 
-def knob_cells(engine: Engine, built: BuiltList, features: Path | None, scores: Path | None) -> pd.DataFrame:
+def knob_cells(
+    engine: Engine, built: BuiltList, cells: pd.DataFrame, features: Path | None, scores: Path | None
+) -> pd.DataFrame:
     """Count the people of ``measured_people`` by tenth of each known quantity.
 
     Parameters
@@ -29,6 +32,8 @@ def knob_cells(engine: Engine, built: BuiltList, features: Path | None, scores: 
     engine : Engine
         With ``measured_people`` of this list.
     built : BuiltList
+    cells : DataFrame
+        From `count_cells`, which has the tenths of the score already.
     features, scores : Path, optional
         Of the list's day; what is not there, or lacks the column, is left out.
 
@@ -37,7 +42,9 @@ def knob_cells(engine: Engine, built: BuiltList, features: Path | None, scores: 
     DataFrame
         campaign, as_of, knob, tenth (1 lowest), least (lowest value of the tenth), arm, people, buyers.
     """
-    parts = [_counted(engine, SCORE, f"select arm, buyer, score as v from {PEOPLE} where score is not null")]
+    own = cells[(cells["tag"] == EVERYBODY) & (cells["stratum"] > 0) & cells["arm"].isin((TREATED, HELD_OUT))]
+    ranked = own.rename(columns={"stratum": "tenth"})[["tenth", "least", "arm", "people", "buyers"]]
+    parts = [_known(ranked.reset_index(drop=True), SCORE)]
     for knob, place in ((RECENCY, features), (DORMANCY, scores)):
         if place is None or not place.exists():
             continue
@@ -62,6 +69,10 @@ def _counted(engine: Engine, knob: str, rows: str) -> pd.DataFrame:
         4 * STRATA,
     )
     engine.drop(_VALUES)
+    return _known(counts, knob)
+
+
+def _known(counts: pd.DataFrame, knob: str) -> pd.DataFrame:
     return counts.assign(knob=knob, least=counts.groupby("tenth")["least"].transform("min"))
 
 

@@ -190,7 +190,7 @@ def _measure(
         _estimates(engine, built) if row["status"] == "measured" else pd.DataFrame(),
         results,
         response_rows(cells, built, tags) if complete and not refused else pd.DataFrame(),
-        knob_cells(engine, built, features_of(built.as_of), scores_of(built.as_of))
+        knob_cells(engine, built, cells, features_of(built.as_of), scores_of(built.as_of))
         if row["status"] == "measured"
         else pd.DataFrame(),
     )

@@ -21,9 +21,13 @@ from segml.measurement.people import EVENTS, HELD_OUT, PEOPLE, TREATED, arm_colu
 
 MEASURED_TAGS = (
     *("behavioural.segment", "psychographic.interest_segment", "lifecycle.activity"),
-    *("value.predicted_tier", "source.first_touch"),
+    *("value.predicted_tier", "source.first_touch", "behavioural.rfm_name"),
 )
-SEGMENT_TAGS = ("behavioural.segment", "lifecycle.activity")  # the first that the day has, for the tidy table
+SEGMENT_TAGS = (
+    "behavioural.segment",
+    "lifecycle.activity",
+    "behavioural.rfm_name",
+)  # the first that the day has, for the tidy table
 EVERYBODY = "everybody"
 DENOMINATORS = {
     "sent": "listed",
@@ -60,6 +64,8 @@ def register_tags(engine: Engine, tags: Path | None) -> list[str]:
         f"select distinct family, tag from {_TAGS} where {' or '.join(named.values())}", len(MEASURED_TAGS)
     )
     there = set(found["family"] + "." + found["tag"])
+    if SEGMENT_TAGS[0] in there:  # the named cells of RFM stand in where nothing was learnt
+        there.discard(SEGMENT_TAGS[-1])
     return [tag for tag in MEASURED_TAGS if tag in there]
 
 
@@ -76,7 +82,9 @@ def known_events(engine: Engine) -> set[str]:
 
 
 def count_cells(engine: Engine, tags: Sequence[str]) -> pd.DataFrame:
-    """Return totals of ``measured_people`` by tag, value, stratum and arm, over everybody and within each tag.
+    """Return totals of ``measured_people`` by tag, value, stratum (with its lowest score) and arm.
+
+    Everybody comes once, and once more within each tag.
 
     Parameters
     ----------
@@ -117,7 +125,7 @@ def result_rows(
         Keys are `RESULT_COLUMNS`. `people` are distinct people with the event; `rate` is their share of
         `denominator` people (Wilson's interval), or for ``revenue`` the mean per listed person in major units.
     """
-    counts = cells.drop(columns="stratum").groupby(["tag", "value", "arm"], as_index=False).sum()
+    counts = cells.drop(columns=["stratum", "least"]).groupby(["tag", "value", "arm"], as_index=False).sum()
     rows = []
     for (tag, value), group in counts.groupby(["tag", "value"], sort=True):
         arms = {str(row["arm"]): row for row in group.to_dict("records")}
@@ -158,7 +166,7 @@ def response_rows(cells: pd.DataFrame, built: BuiltList, tags: Sequence[str]) ->
 
 def _cells_sql(tags: Sequence[str]) -> str:
     sums = [f"cast(sum({name}) as bigint) as {name}" for name in ("orders", *EVENTS)]
-    columns = f"stratum, arm, {arm_columns()}, {', '.join(sums)}"
+    columns = f"stratum, arm, min(score) as least, {arm_columns()}, {', '.join(sums)}"
     query = f"select '{EVERYBODY}' as tag, '' as value, {columns} from {PEOPLE} group by stratum, arm"
     if tags:
         query += (
