@@ -10,7 +10,9 @@ from rich.console import Console
 
 from segml.config import load_config
 from segml.errors import NotEnoughDataError
-from segml.pipelines.backtest import backtest
+from segml.pipelines.backtest import backtest, folds_of, schedules_of
+from segml.pipelines.base import open_base
+from segml.pipelines.narration import Silent
 from segml.terminal import backtest_screen
 from steady_shop import CONFIG, orders_of_a_stable_shop, write_orders
 
@@ -57,3 +59,26 @@ def test_r42_several_later_windows_judge_the_same_customers_and_know_nothing_of_
 def test_a_history_without_a_second_window_is_refused(shop):
     with pytest.raises(NotEnoughDataError, match="nothing can be backtested"):
         backtest(load_config(shop / "shop.yaml", ["cutoffs.minimum_history_days=700"]))
+
+
+def test_a_small_base_is_refused_with_the_numbers_that_are_missing_and_nothing_is_written(shop):
+    with pytest.raises(NotEnoughDataError, match=r"(?s)dormancy.*need.*are missing.*churn.*need") as refused:
+        backtest(load_config(shop / "shop.yaml", ["models.gate.floor.customers=5000"]))
+    assert "5000" in str(refused.value).replace(",", "")
+    assert not list(shop.glob("**/backtest"))
+
+
+def test_windows_below_the_floor_are_left_out_and_told(shop):
+    config = load_config(shop / "shop.yaml", ["cutoffs.at_most=2"])
+    with open_base(config, Silent()) as base:
+        customers = {}
+        schedules = schedules_of(base, 60)
+        for fold in folds_of(base, "dormancy")[0]:
+            customers[fold.cutoff] = len(fold.outcome)
+    assert len(customers) == len(schedules)
+    least = sorted(customers.values())[1]  # the smallest window falls below
+    narrowed = load_config(shop / "shop.yaml", ["cutoffs.at_most=2", f"models.gate.floor.customers={least}"])
+    with open_base(narrowed, Silent()) as base:
+        folds, too_small = folds_of(base, "dormancy")
+    assert too_small == 1
+    assert [len(fold.outcome) for fold in folds] == [n for n in customers.values() if n >= least]

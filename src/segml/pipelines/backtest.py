@@ -19,7 +19,7 @@ from segml.evaluation.backtest import Fold, backtest_differences, backtest_frame
 from segml.features.snapshot import write_snapshots
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.narration import Narrator, Silent
-from segml.pipelines.predictions import TrainingData, train_returns
+from segml.pipelines.predictions import TrainingData, require_enough, train_returns
 from segml.pipelines.schedule import Schedule, all_cutoffs, make_schedule
 from segml.pipelines.train import RETURN_TASKS, plan_training, snapshot_request
 from segml.registry.registered import RegisteredModel
@@ -62,16 +62,20 @@ def backtest(config: Config, narrator: Narrator | None = None) -> BacktestResult
         for task in RETURN_TASKS:
             with tell.step(f"backtest of {task}") as say:
                 try:
-                    folds = folds_of(base, task)
+                    folds, too_small = folds_of(base, task)
                 except NotEnoughDataError as error:
                     unavailable[task] = error.message
                     continue
                 metrics.append(backtest_frame(folds).assign(task=task))
                 draws = config.models.gate.bootstraps
                 differences.append(backtest_differences(folds, "auc", MODEL, draws=draws).assign(task=task))
-                say(f"{len(folds)} test cutoffs")
+                left_out = f", {too_small} left out: below the data floor" if too_small else ""
+                say(f"{len(folds)} test cutoffs{left_out}")
         if not metrics:
-            raise NotEnoughDataError("nothing can be backtested: " + "; ".join(unavailable.values()))
+            raise NotEnoughDataError(
+                "nothing can be backtested: "
+                + "; ".join(f"{task}: {why}" for task, why in unavailable.items())
+            )
         frames = {"metrics": pd.concat(metrics), "differences": pd.concat(differences)}
         folder = config.data_path("measured", "backtest")
         with writing(folder) as temporary:
@@ -105,8 +109,14 @@ def schedules_of(base: OpenBase, horizon: int) -> dict[Cutoff, Schedule]:
     return found
 
 
-def folds_of(base: OpenBase, task: str) -> list[Fold]:
-    """Fit and score one task at each of its test cutoffs, oldest first."""
+def folds_of(base: OpenBase, task: str) -> tuple[list[Fold], int]:
+    """Fit and score one task at each of its test cutoffs, oldest first; and how many are below the data floor.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Not even the last test cutoff has the history, or the data that `segml train` asks for.
+    """
     config = base.config
     schedules = schedules_of(base, getattr(config.horizons, task))
     plan, cutoffs = plan_training(base).plan, all_cutoffs(schedules.values())
@@ -115,8 +125,24 @@ def folds_of(base: OpenBase, task: str) -> list[Fold]:
     data = TrainingData(
         config, plan, dict(zip(cutoffs, paths, strict=True)), base.first_day, base.known_until
     )
+    enough = _above_floor(data, task, schedules)
     champion = ModelStore(config.path(config.models_folder)).champion(config.base, task)
-    return rolling_origin(list(schedules), partial(_fold, data, task, schedules, champion))
+    folds = rolling_origin(list(enough), partial(_fold, data, task, enough, champion))
+    return folds, len(schedules) - len(enough)
+
+
+def _above_floor(data: TrainingData, task: str, schedules: dict[Cutoff, Schedule]) -> dict[Cutoff, Schedule]:
+    """Keep the test cutoffs with data enough; a small window would be a verdict on noise."""
+    kept: dict[Cutoff, Schedule] = {}
+    for cutoff in sorted(schedules, reverse=True):
+        try:
+            require_enough(task, data, schedules[cutoff])
+        except NotEnoughDataError:
+            if not kept:  # the last one is the largest
+                raise
+            continue
+        kept[cutoff] = schedules[cutoff]
+    return kept
 
 
 def _fold(
