@@ -289,3 +289,21 @@ def test_a_snapshot_frame_comes_home_alike(
         frames.append(snapshot_frame(engine, plan, CUTOFF, (30,), CUTOFF.plus_days(30)))
     for ours, theirs in zip(*frames, strict=True):
         pd.testing.assert_frame_equal(ours, theirs, check_exact=True, check_index_type=False)
+
+
+@pytest.mark.spark
+def test_r61_a_million_people_are_in_the_same_arm_on_both_engines_and_in_python(
+    duck: Engine, spark: Engine, tmp_path: Path
+) -> None:
+    """Ids as shops have them: numbers, letters beyond ASCII, quotes; every arm is compared, not a sample."""
+    ids = [f"{'ø' if i % 7 == 0 else 'c'}{i}" + ("'s" if i % 11 == 0 else "") for i in range(1_000_000)]
+    pq.write_table(pa.table({"customer_id": ids}), tmp_path / "people.parquet")
+    query = (
+        f"select customer_id, {arm_sql('it' + chr(39) + 's', 'win_back', 'customer_id')} as arm from people"
+    )
+    python = {person: arm("it's", "win_back", person) for person in ids}
+    for engine in (duck, spark):
+        engine.register("people", tmp_path / "people.parquet")
+        rows = engine.fetch(query, 1_000_001)
+        assert len(rows) == 1_000_000
+        assert dict(zip(rows["customer_id"], rows["arm"].astype(int), strict=True)) == python
