@@ -12,9 +12,11 @@ from segml.pipelines.explain import ExplainResult, explain_in_base, first_listed
 from segml.pipelines.lists import ListsResult, common_exports, lists_of_base
 from segml.pipelines.measure import measure_base
 from segml.pipelines.narration import Narrator, Silent
-from segml.pipelines.report import write_report
+from segml.pipelines.report import FACTS, write_report
 from segml.pipelines.score import ScoreResult, score_base
 from segml.pipelines.train import TrainingResult, train_base
+from segml.registry.reports import keep_report
+from segml.registry.store import ModelStore
 
 
 @dataclass(frozen=True)
@@ -50,4 +52,6 @@ def run(config: Config, narrator: Narrator | None = None) -> RunResult:
         measured = measure_base(base, tell)
         with tell.step("report"):
             report = write_report(data, training, scores, lists, measured)
+            store = ModelStore(config.path(config.models_folder))
+            keep_report(store, config.base, scores.as_of.label, (report, report.with_name(FACTS)))
     return RunResult(config, data, training, scores, lists, report, example)
