@@ -332,6 +332,22 @@ def test_the_level_follows_the_rhythm_of_the_day_and_its_usual_error(backtested)
     assert expected_level(curve.rhythm_, present, features, more)[90] > level[90]
 
 
+def test_a_cutoff_that_calibrates_one_horizon_and_teaches_another_is_counted_once_for_each(base):
+    features, labels = cutoffs_of(base, 6)
+    at = features.index.get_level_values(0)
+    early, late = at < "2020-06-01", at >= "2020-05-01"  # May is in both
+    taught, calibrating = labels[early].copy(), labels[late].copy()
+    taught.loc["2020-05-01", "silent_next_90d"] = np.nan
+    calibrating.loc["2020-05-01", "silent_next_30d"] = np.nan
+    curve = ReturnCurve((30, 90), rounds=8).fit(
+        features[early], taught, calibration=(features[late], calibrating), present=base[0].iloc[900:]
+    )
+    level = expected_level(curve.rhythm_, base[0].iloc[900:], features, labels.set_axis([30, 90], axis=1))
+    for horizon, share in level.items():
+        found = curve.models_[horizon].predict_proba(curve.inputs(base[0].iloc[900:], horizon))[:, 1].mean()
+        assert found == pytest.approx(share, abs=2e-3)
+
+
 def test_a_base_that_has_aged_is_forecast_at_the_level_it_then_had():
     """One cohort, nobody joins and everybody leaves sooner or later: 55 % silent when learned, 84 % today."""
     frames = {f"2020-{month:02d}-01": ageing_base(30 * month) for month in range(1, 9)}

@@ -144,11 +144,19 @@ class ReturnCurve:
         """Take standings and level from the present customers, whose outcome nobody knows."""
         levels: dict[int, float] = {}
         if self.rhythm_ is not None and len(pairs) > 1 and all(f.index.nlevels > 1 for f, _ in pairs):
+            # a cutoff may be in both frames, each with the labels of other horizons: rows go by place, not by name
+            bought = [ever_bought(features).to_numpy() for features, _ in pairs]
             earlier = pd.concat(
-                [features.loc[ever_bought(features), list(HISTORY_COLUMNS)] for features, _ in pairs]
+                [
+                    features.loc[kept, list(HISTORY_COLUMNS)]
+                    for (features, _), kept in zip(pairs, bought, strict=True)
+                ]
             )
-            silent = pd.concat([labels[[f"silent_next_{h}d" for h in self.horizons]] for _, labels in pairs])
-            silent = silent.loc[earlier.index].set_axis(list(self.horizons), axis=1)
+            names = [f"silent_next_{h}d" for h in self.horizons]
+            silent = pd.concat(
+                [labels.loc[kept, names] for (_, labels), kept in zip(pairs, bought, strict=True)]
+            )
+            silent = silent.set_axis(list(self.horizons), axis=1)
             levels = expected_level(self.rhythm_, present, earlier, silent)
         for horizon, model in self.models_.items():
             if model is not None:
