@@ -27,7 +27,8 @@ OPTIONS = (
     ),
 )
 # The page stands in a frame of the asked width, because a browser's own window can't be as narrow as a phone.
-OUTER = """<!DOCTYPE html><meta charset="utf-8"><iframe id="f" style="border:0;width:{width}px;height:900px" src="{page}">
+OUTER = """<!DOCTYPE html><meta charset="utf-8">
+<iframe style="border:0;width:{width}px;height:900px" src="{page}">
 </iframe><p id="probe"></p><script>
 addEventListener("message", function (e) {{ document.getElementById("probe").textContent = e.data; }});
 </script>"""

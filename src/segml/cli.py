@@ -30,7 +30,7 @@ the same, a step at a time:
   segml lists CONFIG    scores -> campaign lists with holdouts
   segml measure CONFIG  what past lists earned against their holdouts
   segml uplift CONFIG   past lists -> whom the next sending would change most
-  segml report CONFIG   one HTML page over the last run
+  segml report CONFIG   one HTML page over the last run (--set language=da: in Danish, sv: in Swedish)
   segml explain CONFIG CUSTOMER  on which lists one person is, and why
   segml erase CONFIG CUSTOMER    one person out of everything segml wrote
   segml backtest CONFIG the return models at several past cutoffs
