@@ -125,3 +125,12 @@ def test_cells_come_from_the_list_itself(tmp_path: Path) -> None:
     assert bounds.tolist() == [10.0 * tenth for tenth in range(10)]
     assert set(EVENTS) <= set(lists.responses.columns)
     assert make_proposals(lists.frame, cells, lists.responses)["campaign"].isin(["win_back"]).all()
+
+
+def test_a_list_without_a_score_is_measured_and_asks_less(tmp_path: Path) -> None:
+    people = draw_people(2_000, 0.3, seed=1).drop(columns="score")
+    write_list(tmp_path, people, 0.3)
+    lists = measured(tmp_path, orders_of(people, 0.3, 1))
+    assert lists.estimates["method"].unique().tolist() == ["plain", "cuped"]
+    assert not len(lists.knobs)
+    assert make_proposals(lists.frame, lists.knobs, lists.responses)["setting"].isin(["holdout"]).all()

@@ -125,7 +125,7 @@ def make_proposals(
 
 def _of(frame: pd.DataFrame, campaign: str, days: set[tuple[Any, Any]]) -> pd.DataFrame:
     own = frame[frame["campaign"] == campaign]
-    return own[[(campaign, day) in days for day in own["as_of"]]]
+    return own[own["as_of"].isin([day for name, day in days if name == campaign])]
 
 
 def _row(question: Question, adjusted: float, questions: int) -> dict[str, Any]:
