@@ -235,6 +235,14 @@ def test_r61_what_past_lists_earned_is_told_in_the_words_of_its_evidence(page: s
     assert "Send “Win back people who have fallen silent” to the 431 people listed" in page
 
 
+def test_r62_a_proposal_is_told_with_its_evidence_and_small_numbers_stay_hidden() -> None:
+    text = "win_back, holdout: 0.1 -> 0.2; 7 people answered (p = 0.01 after 12 questions)"
+    shown = render_page(replace(made_up_facts(), proposals=(text,)))
+    assert "Proposal: win_back, holdout: 0.1 -&gt; 0.2; fewer than 10 people answered" in shown
+    danish = render_page(replace(made_up_facts("da"), proposals=(text,)))
+    assert 'Forslag: <span lang="en">win_back, holdout' in danish
+
+
 def test_r43_drift_speaks_when_it_matters_and_is_silent_else(page: str) -> None:
     assert "share of value discounted (PSI 0.41, usual up to 0.20) and 2 more" in page
     calm = [replace(one, sentences=()) for one in made_up_facts().drift]

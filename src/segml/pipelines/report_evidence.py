@@ -80,6 +80,16 @@ def result_facts(measured: MeasureResult | None) -> tuple[ResultFacts, ...]:
     )
 
 
+def proposal_texts(measured: MeasureResult | None) -> tuple[str, ...]:
+    """Return what the evidence proposes, best founded first; nothing of it is applied by itself."""
+    if measured is None or not len(measured.proposals):
+        return ()
+    return tuple(
+        f"{row['campaign']}, {row['setting']}: {row['present']} -> {row['proposed']}; {row['statement']}"
+        for row in measured.proposals.to_dict("records")
+    )
+
+
 def drift_facts(watched: Collection[TaskDrift]) -> tuple[DriftFacts, ...]:
     """Return each champion's truth; the column named is the one that moved most against what is usual."""
     found = []

@@ -277,6 +277,7 @@ class RunFacts:
     kpis: tuple[KpiFacts, ...] = ()
     goals: tuple[GoalFacts, ...] = ()
     results: tuple[ResultFacts, ...] = ()
+    proposals: tuple[str, ...] = ()
     drift: tuple[DriftFacts, ...] = ()
     value: ValueFacts | None = None
     reasons: tuple[ReasonFacts, ...] = ()

@@ -91,6 +91,7 @@ def suppressed(facts: RunFacts) -> RunFacts:
         groupings=tuple(_grouping(grouping, minimum) for grouping in facts.groupings),
         campaigns=tuple(_campaign(campaign, minimum) for campaign in facts.campaigns),
         warnings=_texts(facts.warnings, minimum),
+        proposals=_texts(facts.proposals, minimum),
         reasons=tuple(
             reason for reason in facts.reasons if not _is_hidden(reason.people, reason.segment, facts)
         ),
