@@ -66,3 +66,17 @@ def test_a_refused_list_takes_everybody_off(tmp_path: Path) -> None:
     assert result.status == "refused"
     assert result.changes is not None
     assert (result.changes.added, result.changes.kept, result.changes.removed) == (0, 0, size)
+
+
+def test_two_records_of_the_list_before_that_are_one_person_today_are_no_change(tmp_path: Path) -> None:
+    tables = world(300)
+    built(tables, tmp_path, AS_OF)
+    first, second = listed(tmp_path, "win_back")["customer_id"].iloc[:2]
+    merged = {
+        name: frame[frame["customer_id"] != second] if "customer_id" in frame else frame
+        for name, frame in tables.items()
+    }
+    merged["identity"] = pd.DataFrame({"customer_id": [first, second], "person_id": [first, first]})
+    built(merged, tmp_path, NEXT)
+    changes = listed(tmp_path, "win_back", "changes", NEXT)
+    assert not {first, second} & set(changes["customer_id"])

@@ -124,6 +124,15 @@ def test_r51_once_per_event_however_often_it_is_run(tmp_path: Path) -> None:
         assert run(shop(), what, tmp_path, AS_OF.plus_days(days)).listed == 0
 
 
+def test_r51_an_event_answered_under_an_older_id_is_answered(tmp_path: Path) -> None:
+    what = triggered("first_purchase", within_days=30)
+    assert run(shop(), what, tmp_path).listed == 2
+    assert on(tmp_path) == ["ann", "cy"]
+    merged = pd.DataFrame({"customer_id": ["ann"], "person_id": ["di"]})
+    today = shop(identity=merged, orders=orders(("di", 3), ("cy", 30)))
+    assert run(today, what, tmp_path, AS_OF.plus_days(1)).listed == 0
+
+
 def test_r51_held_out_people_are_not_asked_the_next_day(tmp_path: Path) -> None:
     tables = world(400)
     tables["orders"] = pd.DataFrame(

@@ -1,7 +1,8 @@
 """A list against the one before it: who came, who went and why, so that a sending tool is told only what changed.
 
 The list before is the campaign's newest of an earlier day. Those who went are counted by the reason that keeps them
-off today; a rerun of the same day compares with the same earlier list and writes the same bytes.
+off today; a rerun of the same day compares with the same earlier list and writes the same bytes. Two records of it that
+are one person today count as that person.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from segml.campaigns.holdout import TREATED
 from segml.engine import Engine
+from segml.tables.identity import under_todays_ids_sql
 from segml.time_windows import Cutoff
 
 _AS_OF = "as_of="
@@ -49,8 +51,9 @@ def find_changes(engine: Engine, previous: Path, refused: bool) -> ListChanges:
 
     A refused list is nobody: everybody of the list before is removed, for `list_refused` if nothing else.
     """
-    engine.register("list_before", previous)
+    engine.register("list_written", previous)
     try:
+        engine.view(under_todays_ids_sql(engine, "list_written"), "list_before")
         engine.run(_changes_sql(refused), "list_changes")
         counts = engine.fetch(
             "select change, reason, count(*) as people from list_changes group by change, reason order by 1, 2"
@@ -58,6 +61,7 @@ def find_changes(engine: Engine, previous: Path, refused: bool) -> ListChanges:
         engine.run("select customer_id, change from list_changes where change <> 'keep'", "list_differences")
     finally:
         engine.drop("list_before")
+        engine.drop("list_written")
         engine.drop("list_changes")
     sums = counts.groupby("change")["people"].sum()
     gone = counts[counts["change"] == "remove"]

@@ -18,6 +18,7 @@ from segml.campaigns import trigger_events
 from segml.config import Settings
 from segml.engine import Engine
 from segml.errors import did_you_mean
+from segml.tables.identity import under_todays_ids_sql
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
 EVENTS = "events.parquet"
@@ -130,7 +131,7 @@ def answer_events(
         engine.register("answered_events", answered)
         events = (
             f"select e.customer_id as customer_id, e.event_key as event_key, e.event_at as event_at from ({events}) e"
-            " left join (select distinct customer_id, event_key from answered_events) a"
+            f" left join ({under_todays_ids_sql(engine, 'answered_events', ['event_key'])}) a"
             " on a.customer_id = e.customer_id and a.event_key = e.event_key where a.customer_id is null"
         )
     engine.run(

@@ -100,12 +100,9 @@ def web_sql(as_of: Cutoff, with_source: bool = False) -> str:
         f"max(case when event = '{event}' then occurred_at end) as last_{name}"
         for event, name in _EVENTS.items()
     ]
-    seen = (
-        "max_by(category, occurred_at) filter (where event in ('view', 'cart_add') and category is not null)"
-    )
-    # Two sources within a second: the later letter, so that the order of rows decides nothing.
-    latest = "concat(lpad(cast(occurred_at as string), 12, '0'), source)"
-    touched = f"max_by(source, {latest}) filter (where source is not null)"
+    looked = "event in ('view', 'cart_add') and category is not null"
+    seen = f"{_last_text('category', 'occurred_at')} filter (where {looked})"
+    touched = f"{_last_text('source', 'occurred_at')} filter (where source is not null)"
     source = (f", {touched} as last_source", ", last_source") if with_source else ("", "")
     bought = "greatest(coalesce(last_checkout, 0), coalesce(last_order, 0))"
     return (
@@ -118,6 +115,11 @@ def web_sql(as_of: Cutoff, with_source: bool = False) -> str:
         f"select customer_id, max(ordered_at) as last_order from orders where ordered_at < {as_of.seconds}"
         " group by customer_id) bought on bought.customer_id = by_person.customer_id"
     )
+
+
+def _last_text(text: str, moment: str) -> str:
+    """The latest text; of two within a second the later in the alphabet, so that the order of rows decides nothing."""
+    return f"max_by({text}, concat(lpad(cast({moment} as string), 12, '0'), cast({text} as string)))"
 
 
 def support_sql(as_of: Cutoff) -> str:
