@@ -97,6 +97,17 @@ def test_r41_three_different_reasons_for_everybody(job: Job) -> None:
     assert (np.diff(strengths, axis=1) <= 1e-12).all()
 
 
+def test_r41_the_lifetime_value_has_reasons_of_its_own_and_lists_by_value_tell_them(job: Job) -> None:
+    scores = pd.read_parquet(job.result.scores.folder / "scores.parquet")
+    assert (scores[[f"clv_reason_{place}" for place in (1, 2, 3)]].map(len) > 5).all().all()
+    strengths = scores[[f"clv_reason_{place}_strength" for place in (1, 2, 3)]].to_numpy()
+    assert (np.diff(strengths, axis=1) <= 1e-9).all()
+    valued = pd.read_parquet(job.result.lists.folder / "vip_thanks" / "as_of=2018-01-01" / "list.parquet")
+    told = valued.merge(scores[["customer_id", "clv_reason_1"]], on="customer_id")
+    assert len(told) == len(valued) > 0
+    assert (told["reason_1"] == told["clv_reason_1"]).all()
+
+
 def test_lists_add_up_and_nobody_is_on_two(job: Job) -> None:
     report = job.result.lists.report
     assert {result.campaign.name for result in report.campaigns} == CAMPAIGNS

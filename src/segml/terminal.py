@@ -285,8 +285,15 @@ def explain_screen(result: ExplainResult) -> RenderableType:
     for place in (1, 2, 3):
         if f"reason_{place}" in result.scores:
             parts.append(_line(f"reason {place}: {result.scores[f'reason_{place}']}"))
+    for place in (1, 2, 3):
+        if result.scores.get(f"clv_reason_{place}"):
+            parts.append(_line(f"lifetime value {place}: {result.scores[f'clv_reason_{place}']}"))
     for title, row in (("scores", result.scores), ("features", result.features)):
-        shown = {name: _number(value) for name, value in row.items() if not name.startswith("reason_")}
+        shown = {
+            name: _number(value)
+            for name, value in row.items()
+            if not name.startswith(("reason_", "clv_reason_"))
+        }
         parts.append(_listing(title, shown))
     tags = {f"{row.family}.{row.tag}": str(row.value) for row in result.tags.itertuples()}
     parts.append(_listing("tags", tags))

@@ -188,7 +188,7 @@ def value(name: str, horizon: int, within: int, bars: dict[str, float], root: Pa
         trained = train_value(base.data, base.schedules["clv"], None)
         features, labels = base.test("clv", within)
         y = labels[f"spend_next_{horizon}d"].to_numpy()
-        scores = trained.model.score(features)
+        scores = trained.model.score(features, as_of=base.schedules["clv"].test.label)
         forecast = scores[f"clv_{horizon}d"].to_numpy()
         low, high = (scores[f"clv_{horizon}d_{end}"].to_numpy() for end in ("low", "high"))
         again = LastPeriodAgain(horizon).predict(features)

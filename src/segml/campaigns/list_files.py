@@ -129,11 +129,17 @@ def _is_seed(partition: Path) -> bool:
     return bool(manifest.get("campaign", {}).get("purpose") == "ads_sharing")
 
 
+def _reasons_sql(campaign: Campaign, scores: set[str]) -> list[str]:
+    """What explains a person on this list: the lifetime value where the list ranks by one, dormancy otherwise."""
+    of_value = campaign.rank_by.column.startswith("scores.clv_") and "clv_reason_1" in scores
+    names = [f"{'clv_' if of_value else ''}reason_{place}" for place in (1, 2, 3)]
+    return [f"cast({f'scores.{name}' if name in scores else 'null'} as string)" for name in names]
+
+
 def _rows_sql(engine: Engine, campaign: Campaign, as_of: Cutoff, run_id: str, treated: bool) -> str:
     scores = set(engine.columns("scores")) if engine.exists("scores") else set()
     reasons = [
-        f"cast({f'scores.reason_{place}' if f'reason_{place}' in scores else 'null'} as string) as reason_{place}"
-        for place in (1, 2, 3)
+        f"{sql} as reason_{place}" for place, sql in enumerate(_reasons_sql(campaign, scores), start=1)
     ]
     join = " left join scores on scores.customer_id = placed.customer_id" if scores else ""
     when = "cast(null as int) as send_hour, cast(null as int) as send_weekday"

@@ -113,6 +113,7 @@ class ScoringSettings(Settings):
         default=50_000, ge=1, description="in memory at a time; 50,000 stay under 1 GB"
     )
     threads: int = Field(default=2, ge=1)
+    clv_reasons: bool = Field(default=True, description="three reasons a customer for the lifetime value too")
 
 
 class BandSettings(Settings):

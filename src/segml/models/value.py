@@ -1,13 +1,16 @@
 """What will this customer be worth in the next h days, and between what and what?
 
-The forecast is a weighted mean of trees on every feature (`ValueRegressor`, the better order) and a buy-till-you-die
-forecast on three numbers (the better total on sparse bases, and the only one of the two that needs no closed window).
-The total is set on a later window by one factor. The interval is for the person, not for the mean: quantiles of what
-people with a forecast like this one really spent, relative to it (split conformal within bands of the forecast).
+The forecast is a blend of up to two kinds of trees on every feature and of what the rhythm of purchases promises
+(`value_candidates`); its weights, its total and its interval come from windows of the past that were foretold from what
+was known before them (`value_rehearsal`, `value_blend`), and never from the rows that the trees have learned. Where a
+year before is known, the total also carries its season (`value_season`). The interval is for the person, not for the
+mean: quantiles of what people with a forecast like this one really spent, relative to it (split conformal within bands
+of the forecast).
 
 References
 ----------
 Fader, Hardie and Lee (2005), RFM and CLV. Lei et al. (2018), Distribution-free predictive inference for regression.
+Tashman (2000), Out-of-sample tests of forecasting accuracy.
 """
 
 from __future__ import annotations
@@ -19,20 +22,35 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segml.errors import ConfigurationError, DataError, NotEnoughDataError
+from segml.errors import ConfigurationError, DataError, NotEnoughDataError, did_you_mean
 from segml.models import btyd
 from segml.models.boosting import FloatArray, require_columns
 from segml.models.conformal import ROWS_PER_BAND, ConformalBands
 from segml.models.reasons import top_reasons
 from segml.models.return_curve import NOISY_COLUMNS
-from segml.models.rhythm import purchase_histories
+from segml.models.value_blend import Rehearsal, choose_weights, total_factor, unrest
+from segml.models.value_candidates import (
+    RHYTHM,
+    TREES,
+    RhythmForecast,
+    ValueCandidates,
+    blended,
+    weights_among,
+)
 from segml.models.value_regressor import ValueRegressor
+from segml.models.value_rehearsal import Rehearsing, day_of, rehearse, window_ratios
+from segml.models.value_season import Season
 
 __all__ = ["ConformalBands", "LifetimeValue", "ValueRegressor"]
 
 _SMALL_BASE = 500  # customers; below it free trees lose to the counting model by about 12 % RMSE
 _YOUNG_DAYS = 182
 _HISTORY = ("repeat_orders", "first_to_last_days", "age_days", "spend_total")
+# without a rehearsal to choose by: the two kinds of trees that were best or near it on every base measured
+_USUAL_WEIGHTS = {"tweedie": 0.4, "tweedie_from_rhythm": 0.4, RHYTHM: 0.2}
+
+_SETTINGS = ("horizon", "weights", "level", "margin", "discount_rate_per_year", "regressor")
+_LEARNED = ("weights_", "total_factor_", "unrest_", "typical_", "usual_rhythm_", "notes_")
 
 
 class LifetimeValue:
@@ -44,8 +62,9 @@ class LifetimeValue:
         Days; the label is `spend_next_{horizon}d`.
     order_model : unfitted buy-till-you-die model, optional
         In days; default `ParetoNBD()`.
-    btyd_weight : float, default=0.2
-        Share of the buy-till-you-die forecast.
+    weights : dict of str to float, optional
+        Shares of the forecasts `tweedie`, `two_part`, `tweedie_from_rhythm`, `two_part_from_rhythm` and `rhythm`; by
+        default chosen on past windows.
     level : float, default=0.9
         Nominal coverage of the interval.
     margin : float, default=1.0
@@ -60,35 +79,41 @@ class LifetimeValue:
     Attributes
     ----------
     feature_names_in_ : list of str
+    weights_ : dict of str to float
+        Of the blend.
     typical_ : dict of str to float
         Median of each column at the last cutoff, for wording reasons.
     total_factor_ : float
-        Realised over forecast total on the calibration rows.
+        Realised over forecast total of the rehearsed windows.
+    unrest_ : float
+        Standard deviation of the log of that ratio from one window to the next.
+    season_ : Season or None
+        What the same days of a year ago did.
     notes_ : list of str
         What was done differently, in words.
     """
 
     task = "clv"
+    knows_seasons = True
 
     def __init__(
         self,
         horizon: int,
         order_model: Any = None,
         *,
-        btyd_weight: float = 0.2,
+        weights: Mapping[str, float] | None = None,
         level: float = 0.9,
         margin: float = 1.0,
         discount_rate_per_year: float = 0.0,
         exclude: Sequence[str] = NOISY_COLUMNS,
         **regressor: Any,
     ) -> None:
-        if not 0 <= btyd_weight <= 1:
-            raise ConfigurationError(f"btyd_weight is a share in [0, 1], got {btyd_weight!r}")
+        _check_weights(weights)
         if not 0.5 <= level < 1:
             raise ConfigurationError(f"the level of an interval is in [0.5, 1), got {level!r}")
         self.horizon = int(horizon)
         self.order_model = btyd.ParetoNBD() if order_model is None else order_model
-        self.btyd_weight = btyd_weight
+        self.weights = None if weights is None else dict(weights)
         self.level = level
         self.margin = margin
         self.discount_rate_per_year = discount_rate_per_year
@@ -100,6 +125,9 @@ class LifetimeValue:
         features: pd.DataFrame,
         labels: pd.DataFrame,
         calibration: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+        *,
+        present: pd.DataFrame | None = None,
+        year_ago: tuple[pd.DataFrame, pd.DataFrame] | None = None,
     ) -> LifetimeValue:
         """Learn from snapshots of one cutoff, or of many stacked as (cutoff, customer_id).
 
@@ -108,7 +136,13 @@ class LifetimeValue:
         features, labels : DataFrame
             Same index; the label may be missing where its window is not closed.
         calibration : tuple of DataFrame, optional
-            Later rows that set the total and the interval.
+            Later rows. Stacked ones are rehearsed on, each from the cutoffs that had closed before it, and then learned
+            from too; those of a single cutoff set the blend, the total and the interval.
+        present : DataFrame, optional
+            Features at the cutoff that is forecast, whose histories the rhythm is fitted on; by default the last of
+            the others. They need no closed window.
+        year_ago : tuple of DataFrame, optional
+            Stacked snapshots of about a year before, for the season.
 
         Raises
         ------
@@ -116,29 +150,68 @@ class LifetimeValue:
             When neither forecast can be learned.
         """
         self.notes_: list[str] = []
-        X, y = self._learn(features, labels)
-        self._calibrate(X, y, calibration)
-        return self
-
-    def _learn(self, features: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, FloatArray]:
-        known = _buyers(features)
-        self.feature_names_in_ = self._usable_columns(features[known])
-        last = _last_cutoff(features[known])
-        self._fit_btyd(last)
-        X, y = self._rows(features, labels)
-        self.trees_ = self._fit_trees(X, y, last)
-        if self.trees_ is None and self.orders_ is None:
+        dated = features.index.nlevels > 1
+        if dated and calibration is not None:
+            features, labels = (pd.concat(pair) for pair in zip((features, labels), calibration, strict=True))
+        X, y, last = self._prepare(features, labels)
+        how = Rehearsing(self.horizon, self._trees_worth_growing(y, last), self.order_model, self.regressor)
+        rhythm = self._fit_rhythm(last if present is None else present[_buyers(present)])
+        if not how.names and rhythm is None:
             raise NotEnoughDataError(
                 f"no forecast of the next {self.horizon} days: " + "; ".join(self.notes_),
                 "bring a longer history or a shorter horizon",
             )
-        self.typical_ = {
-            str(name): float(value) for name, value in last[self.feature_names_in_].median().items()
-        }
-        if self.orders_ is not None:
-            name, forecast = f"rhythm_spend_{self.horizon}d", self._btyd_forecast(last)
-            self.typical_[name], self.btyd_mean_ = float(np.median(forecast)), float(np.mean(forecast))
-        return X, y
+        if calibration is not None and not dated:
+            rehearsals = self._learn_then_foretell(how, X, y, rhythm, calibration)
+        else:
+            rehearsals = self._foretell_then_learn(how, X, y, rhythm, calibration is not None)
+        self._set_total(rehearsals, year_ago)
+        self._set_interval(X, y, rehearsals, dated)
+        self._describe(last)
+        return self
+
+    def _prepare(
+        self, features: pd.DataFrame, labels: pd.DataFrame
+    ) -> tuple[pd.DataFrame, FloatArray, pd.DataFrame]:
+        """Check, and return the rows with a closed window and the buyers of the last cutoff."""
+        known = _buyers(features)
+        self.feature_names_in_ = self._usable_columns(features[known])
+        return *self._rows(features, labels), _last_cutoff(features[known])
+
+    def _learn_then_foretell(
+        self,
+        how: Rehearsing,
+        X: pd.DataFrame,
+        y: FloatArray,
+        rhythm: RhythmForecast | None,
+        calibration: tuple[pd.DataFrame, pd.DataFrame],
+    ) -> list[Rehearsal]:
+        """Other people's rows, or one later cutoff: every candidate is grown once, and those unused are dropped."""
+        later, spent = self._rows(*calibration)
+        every = ValueCandidates.learn(X, y, rhythm, how.names, **self.regressor)
+        rehearsals = [Rehearsal("", every.forecasts(later), spent)] if len(spent) else []
+        self._choose(rehearsals, every.names)
+        trees = {name: model for name, model in every.trees.items() if name in self.weights_}
+        self.candidates_ = ValueCandidates(rhythm, trees)
+        return rehearsals
+
+    def _foretell_then_learn(
+        self, how: Rehearsing, X: pd.DataFrame, y: FloatArray, rhythm: RhythmForecast | None, rehearsed: bool
+    ) -> list[Rehearsal]:
+        """Stacked cutoffs: rehearse in the past, then grow what was chosen on everything that has closed."""
+        rehearsals, notes = rehearse(how, X, y) if rehearsed and len(y) else ([], [])
+        self.notes_ += notes
+        possible = [*how.names, *([RHYTHM] if rhythm is not None else [])]
+        if rhythm is None:
+            possible = [name for name in possible if not TREES[name][1]]
+        self._choose(rehearsals, possible)
+        trees = [name for name in how.names if name in self.weights_]
+        self.candidates_ = ValueCandidates.learn(X, y, rhythm, trees, **self.regressor)
+        return rehearsals
+
+    def _choose(self, rehearsals: Sequence[Rehearsal], possible: Sequence[str]) -> None:
+        wanted = self.weights or choose_weights(rehearsals) or _USUAL_WEIGHTS
+        self.weights_ = weights_among(possible, wanted)
 
     def _usable_columns(self, features: pd.DataFrame) -> list[str]:
         if features.empty:
@@ -153,16 +226,34 @@ class LifetimeValue:
             )
         return [name for name in kept if name not in empty]
 
-    def _fit_btyd(self, last: pd.DataFrame) -> None:
-        history = purchase_histories(last)
+    def _fit_rhythm(self, present: pd.DataFrame) -> RhythmForecast | None:
         try:
-            self.orders_: Any = type(self.order_model)(**self.order_model.get_params()).fit(history)
-            self.spend_: Any = btyd.GammaGamma().fit(history)
+            rhythm = RhythmForecast.learn(present, self.order_model, self.horizon)
         except NotEnoughDataError as error:
-            self.orders_ = self.spend_ = None
             self.notes_.append(f"no buy-till-you-die forecast: {error.message}")
-            return
-        self.notes_.extend([*self.orders_.warnings_, *self.spend_.warnings_])
+            return None
+        self.notes_ += rhythm.warnings
+        return rhythm
+
+    def _trees_worth_growing(self, y: FloatArray, last: pd.DataFrame) -> tuple[str, ...]:
+        why = self._why_no_trees(y, last)
+        if why:
+            self.notes_.append(f"{why}: the forecast is the buy-till-you-die model's alone")
+            return ()
+        return tuple(TREES)
+
+    def _why_no_trees(self, y: FloatArray, last: pd.DataFrame) -> str:
+        """Say why free trees would lose here; empty when they would not."""
+        if len(last) < _SMALL_BASE:
+            return f"{len(last)} customers are under {_SMALL_BASE}"
+        if len(y) < _SMALL_BASE or y.max() <= 0:
+            return f"{len(y)} rows have a closed {self.horizon}-day window (or none spent)"
+        history = int(last["age_days"].max()) + self.horizon  # to the end of the last window that has closed
+        if history < _YOUNG_DAYS:
+            return f"{history} days of history are under six months"
+        if 2 * self.horizon > history:
+            return f"a horizon of {self.horizon} days is over half of the {history} days of history"
+        return ""
 
     def _rows(self, features: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, FloatArray]:
         name = f"spend_next_{self.horizon}d"
@@ -181,75 +272,71 @@ class LifetimeValue:
         frame = require_columns(features, self.feature_names_in_, "the lifetime value")[kept]
         return frame, labels[name].to_numpy(dtype=float)[kept]
 
-    def _fit_trees(self, X: pd.DataFrame, y: FloatArray, last: pd.DataFrame) -> ValueRegressor | None:
-        why = self._why_no_trees(X, y, last)
-        if why:
-            self.notes_.append(f"{why}: the forecast is the buy-till-you-die model's alone")
-            return None
-        return ValueRegressor(**self.regressor).fit(
-            X, np.maximum(y, 0.0)
-        )  # a refund beyond the spend counts as zero
-
-    def _why_no_trees(self, X: pd.DataFrame, y: FloatArray, last: pd.DataFrame) -> str:
-        """Say why free trees would lose here; empty when they would not."""
-        if len(last) < _SMALL_BASE:
-            return f"{len(last)} customers are under {_SMALL_BASE}"
-        if len(y) < _SMALL_BASE or y.max() <= 0:
-            return f"{len(y)} rows have a closed {self.horizon}-day window (or none spent)"
-        history = int(last["age_days"].max()) + self.horizon  # to the end of the last window that has closed
-        if history < _YOUNG_DAYS:
-            return f"{history} days of history are under six months"
-        if 2 * self.horizon > history:
-            return f"a horizon of {self.horizon} days is over half of the {history} days of history"
-        return ""
-
-    def _calibrate(
-        self, X: pd.DataFrame, y: FloatArray, calibration: tuple[pd.DataFrame, pd.DataFrame] | None
+    def _set_total(
+        self, rehearsals: Sequence[Rehearsal], year_ago: tuple[pd.DataFrame, pd.DataFrame] | None
     ) -> None:
-        self.total_factor_, self.bands_ = 1.0, None
-        later = (X, y) if calibration is None else self._rows(*calibration)
-        if len(later[1]) < ROWS_PER_BAND:
+        told = [r for r in rehearsals if set(self.weights_) <= set(r.forecasts)]
+        self.total_factor_ = total_factor(told, self.weights_)
+        self.season_: Season | None = None
+        rhythm = self.candidates_.rhythm
+        if year_ago is not None and told and told[0].cutoff and rhythm is not None:
+            then, spent = self._rows(*year_ago)
+            self.season_ = Season.learn(told[0].cutoff, then, spent, rhythm.expected)
+
+    def _set_interval(
+        self, X: pd.DataFrame, y: FloatArray, rehearsals: Sequence[Rehearsal], dated: bool
+    ) -> None:
+        self.bands_, self.unrest_ = None, 0.0
+        told = [r for r in rehearsals if set(self.weights_) <= set(r.forecasts)]
+        if rehearsals:
+            forecast = np.concatenate([blended(r.forecasts, self.weights_) for r in told] or [np.empty(0)])
+            realised = np.concatenate([r.realised for r in told] or [np.empty(0)])
+        else:
+            forecast, realised = self.candidates_.blend(X, self.weights_) if len(y) else y, y
+            self.notes_.append("no later window: the interval comes from the training rows and is too narrow")
+        if len(realised) < ROWS_PER_BAND:
             self.notes_.append(
-                f"{len(later[1])} rows have a closed later window, {ROWS_PER_BAND} are needed: no interval"
+                f"{len(realised)} rows have a closed later window, {ROWS_PER_BAND} are needed: no interval"
             )
             return
-        forecast = self._forecast(later[0])
-        if calibration is None:
-            self.notes_.append("no later window: the interval comes from the training rows and is too narrow")
-        elif later[1].sum() > 0:
-            self.total_factor_ = float(np.clip(later[1].sum() / forecast.sum(), 0.5, 2.0))
-        self.bands_ = ConformalBands.learn(forecast * self.total_factor_, later[1], self.level)
+        if dated and self.candidates_.rhythm is not None:
+            self.unrest_ = unrest(window_ratios(X, y, self.candidates_.rhythm.expected), self.horizon)
+        self.bands_ = ConformalBands.learn(
+            forecast * self.total_factor_, realised, self.level, unrest=self.unrest_
+        )
 
-    def _forecast(self, features: pd.DataFrame) -> FloatArray:
-        """Expected spend before the total is set, shape (n,)."""
-        total = np.zeros(len(features))
-        if self.trees_ is not None:
-            total += self._share_of_trees() * self.trees_.predict(features)
-        if self.orders_ is not None:
-            total += (1 - self._share_of_trees()) * self._btyd_forecast(features)
-        return total
+    def _describe(self, last: pd.DataFrame) -> None:
+        """What is typical, for wording reasons."""
+        named = last[self.feature_names_in_]
+        self.typical_ = {str(name): float(value) for name, value in named.median().items()}
+        self.usual_rhythm_ = 0.0
+        if self.candidates_.rhythm is not None:
+            expected = self.candidates_.rhythm.expected(named)
+            self.typical_[self._rhythm_name] = float(np.median(expected))
+            self.usual_rhythm_ = float(np.mean(expected))
 
-    def _share_of_trees(self) -> float:
-        if self.trees_ is None or self.orders_ is None:
-            return 0.0 if self.trees_ is None else 1.0
-        return 1 - self.btyd_weight
+    @property
+    def _rhythm_name(self) -> str:
+        return f"rhythm_spend_{self.horizon}d"
 
-    def _btyd_forecast(self, features: pd.DataFrame) -> FloatArray:
-        history = purchase_histories(features)
-        orders = self.orders_.expected_purchases(history, self.horizon).to_numpy()
-        return np.asarray(orders * self.spend_.expected_spend(history).to_numpy())
+    def _level(self, as_of: str | None) -> float:
+        """What the blend is multiplied by for a window that begins at `as_of`."""
+        if self.season_ is None:
+            return self.total_factor_
+        day = self.season_.days[-1] if as_of is None else day_of(as_of)
+        return self.total_factor_ * self.season_.factor(day)
 
-    def score(self, features: pd.DataFrame) -> pd.DataFrame:
+    def score(self, features: pd.DataFrame, as_of: str | None = None) -> pd.DataFrame:
         """Return `clv_{h}d`, `_low`, `_high` and `clv_historic`, same index.
 
         People who never bought have no forecast (NaN) and a historic value of 0. Without a closed window there is no
-        interval (NaN). Margin and discount apply to the forecast; historic value is spend net of returns.
+        interval (NaN). Margin and discount apply to the forecast; historic value is spend net of returns. `as_of`, the
+        features' cutoff, picks the season where one is known; by default it is that of the last day it is known for.
         """
-        frame = require_columns(features, self.feature_names_in_, "the lifetime value")
-        bought = _buyers(features)
+        frame, bought = self._frame(features), _buyers(features)
         columns = np.full((len(frame), 3), np.nan)
         if bought.any():
-            forecast = self._forecast(frame[bought]) * self.total_factor_
+            forecast = self.candidates_.blend(frame[bought], self.weights_) * self._level(as_of)
             columns[bought, 0] = forecast
             if self.bands_ is not None:
                 columns[bought, 1], columns[bought, 2] = self.bands_.interval(forecast)
@@ -260,38 +347,37 @@ class LifetimeValue:
         scores["clv_historic"] = _net_spend(features)
         return scores
 
-    def contributions(self, features: pd.DataFrame) -> pd.DataFrame:
+    def _frame(self, features: pd.DataFrame) -> pd.DataFrame:
+        return require_columns(features, self.feature_names_in_, "the lifetime value")
+
+    def contributions(self, features: pd.DataFrame, as_of: str | None = None) -> pd.DataFrame:
         """Exact parts of `clv_{h}d` in its currency, same index, NaN for people who never bought.
 
-        One column a feature, `rhythm_spend_{h}d` for the whole of the buy-till-you-die forecast against its mean, and
+        One column a feature, `rhythm_spend_{h}d` for what the buy-till-you-die forecast adds against its usual one, and
         `base_value`; the row sum is the forecast.
         """
-        frame, bought = (
-            require_columns(features, self.feature_names_in_, "the lifetime value"),
-            _buyers(features),
-        )
-        columns = [*self.feature_names_in_, f"rhythm_spend_{self.horizon}d", "base_value"]
-        parts, share = np.full((len(frame), len(columns)), np.nan), self._share_of_trees()
-        parts[bought] = 0.0
-        if self.trees_ is not None and bought.any():
-            grown = self.trees_.contributions(frame[bought])
-            parts[np.ix_(bought, [*range(len(columns) - 2), -1])] = share * grown
-        if self.orders_ is not None and bought.any():
-            parts[bought, -2] = (1 - share) * (self._btyd_forecast(frame[bought]) - self.btyd_mean_)
-            parts[bought, -1] += (1 - share) * self.btyd_mean_
-        return pd.DataFrame(parts * self.total_factor_ * self._worth(), index=features.index, columns=columns)
+        return self._explain(features, as_of)[0]
 
-    def reasons(self, features: pd.DataFrame, count: int = 3) -> pd.DataFrame:
-        """What lifts or lowers a forecast, in words, strength in money; see `reasons.top_reasons`."""
-        frame, bought = (
-            require_columns(features, self.feature_names_in_, "the lifetime value"),
-            _buyers(features),
+    def _explain(self, features: pd.DataFrame, as_of: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Parts of the forecast, and the values behind them."""
+        frame, bought = self._frame(features), _buyers(features)
+        parts = np.full((len(frame), frame.shape[1] + 2), np.nan)
+        rhythm = np.full(len(frame), np.nan)
+        if bought.any():
+            parts[bought], rhythm[bought] = self.candidates_.contributions(
+                frame[bought], self.weights_, self.usual_rhythm_
+            )
+        named = [*self.feature_names_in_, self._rhythm_name, "base_value"]
+        level = self._level(as_of) * self._worth()
+        return (
+            pd.DataFrame(parts * level, index=features.index, columns=named),
+            frame.assign(**{self._rhythm_name: rhythm}),
         )
-        name = f"rhythm_spend_{self.horizon}d"
-        values = frame.assign(**{name: np.nan})
-        if self.orders_ is not None and bought.any():
-            values.loc[bought, name] = self._btyd_forecast(frame[bought])
-        return top_reasons(self.contributions(features), values, count=count, typical=self.typical_)
+
+    def reasons(self, features: pd.DataFrame, count: int = 3, as_of: str | None = None) -> pd.DataFrame:
+        """What lifts or lowers a forecast, in words, strength in money; see `reasons.top_reasons`."""
+        parts, values = self._explain(features, as_of)
+        return top_reasons(parts, values, count=count, typical=self.typical_)
 
     def _worth(self) -> float:
         """Margin times the mean discount of money that comes evenly over the horizon."""
@@ -300,41 +386,43 @@ class LifetimeValue:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything learned, as JSON-able plain Python."""
-        settings = ("horizon", "btyd_weight", "level", "margin", "discount_rate_per_year", "regressor")
         return {
-            **{name: getattr(self, name) for name in settings},
+            **{name: getattr(self, name) for name in (*_SETTINGS, *_LEARNED)},
             "exclude": list(self.exclude),
             "features": list(self.feature_names_in_),
             "order_model": type(self.order_model).__name__,
-            "orders": None if self.orders_ is None else self.orders_.to_dict(),
-            "spend": None if self.spend_ is None else self.spend_.to_dict(),
-            "trees": None if self.trees_ is None else self.trees_.to_dict(),
-            "total_factor": self.total_factor_,
-            "typical": self.typical_,
-            "btyd_mean": getattr(self, "btyd_mean_", 0.0),
+            "candidates": self.candidates_.to_dict(),
+            "season": None if self.season_ is None else self.season_.to_dict(),
             "bands": None if self.bands_ is None else self.bands_.to_dict(),
-            "notes": list(self.notes_),
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> LifetimeValue:
         """Inverse of `to_dict`; scores are identical."""
-        kind = getattr(btyd, content["order_model"])
-        settings = {
-            name: content[name] for name in ("btyd_weight", "level", "margin", "discount_rate_per_year")
-        }
+        settings = {name: content[name] for name in _SETTINGS if name not in ("horizon", "regressor")}
         model = cls(
-            content["horizon"], kind(), exclude=content["exclude"], **settings, **content["regressor"]
+            content["horizon"],
+            getattr(btyd, content["order_model"])(),
+            exclude=content["exclude"],
+            **settings,
+            **content["regressor"],
         )
         model.feature_names_in_ = list(content["features"])
-        model.orders_ = kind.from_dict(content["orders"]) if content["orders"] else None
-        model.spend_ = btyd.GammaGamma.from_dict(content["spend"]) if content["spend"] else None
-        model.trees_ = ValueRegressor.from_dict(content["trees"]) if content["trees"] else None
-        model.total_factor_ = content["total_factor"]
+        model.candidates_ = ValueCandidates.from_dict(content["candidates"])
+        model.season_ = Season.from_dict(content["season"]) if content["season"] else None
         model.bands_ = ConformalBands.from_dict(content["bands"]) if content["bands"] else None
-        model.typical_, model.btyd_mean_ = dict(content.get("typical", {})), content.get("btyd_mean", 0.0)
-        model.notes_ = list(content["notes"])
+        for name in _LEARNED:
+            setattr(model, name, content[name])
         return model
+
+
+def _check_weights(weights: Mapping[str, float] | None) -> None:
+    unknown = [name for name in weights or {} if name not in (*TREES, RHYTHM)]
+    if unknown:
+        named = ", ".join(f"{name!r}{did_you_mean(name, (*TREES, RHYTHM))}" for name in unknown)
+        raise ConfigurationError(f"no forecast is called {named}; there are {', '.join((*TREES, RHYTHM))}")
+    if weights is not None and (min(weights.values(), default=-1.0) < 0 or sum(weights.values()) <= 0):
+        raise ConfigurationError(f"weights are shares of zero or more, one above zero; got {dict(weights)}")
 
 
 def _buyers(features: pd.DataFrame) -> Any:

@@ -19,7 +19,12 @@ from segml.config import Config
 from segml.errors import ModelError
 from segml.evaluation.calibration import gains_frame, reliability_frame, value_decile_frame
 from segml.evaluation.comparison import PairedDifference, paired_difference
-from segml.evaluation.metrics import classification_report_frame, value_report_frame
+from segml.evaluation.metrics import (
+    classification_report_frame,
+    equal_count_bins,
+    top_decile_capture_score,
+    value_report_frame,
+)
 from segml.features.plan import FeaturePlan
 from segml.features.snapshot import load_labels, load_snapshot
 from segml.pipelines.drift import learn_reference
@@ -206,13 +211,19 @@ def train_value(data: TrainingData, schedule: Schedule, champion: RegisteredMode
     from segml.models import btyd
     from segml.models.value import LifetimeValue
 
+    year_ago = [cutoff for cutoff in schedule.year_ago if cutoff in data.partitions]
     model = LifetimeValue(
         schedule.horizon,
         getattr(btyd, ORDER_MODELS[data.config.models.btyd])(),
         margin=data.config.models.margin,
         random_state=data.config.seed,
         num_threads=data.config.scoring.threads,
-    ).fit(*data.stacked(schedule.fitting), calibration=data.stacked(schedule.calibrating))
+    ).fit(
+        *data.stacked(schedule.training),
+        calibration=data.stacked([schedule.calibration]),
+        present=data.population(schedule.test)[0],
+        year_ago=data.stacked(year_ago) if len(year_ago) > 1 else None,
+    )
     return judge_value(data, model, schedule, champion)
 
 
@@ -226,12 +237,13 @@ def judge_value(
     horizon, margin = schedule.horizon, data.config.models.margin
     test, labels = data.population(schedule.test)
     outcome = labels[f"spend_next_{horizon}d"].to_numpy() * margin
-    forecast = model.score(test)
+    forecast = model.score(test, as_of=schedule.test.label)
     value = forecast[f"clv_{horizon}d"].to_numpy()
     again = LastPeriodAgain(horizon).predict(test) * margin
     report = value_report_frame(outcome, {"model": value, "last period again": again})
     inside = (outcome >= forecast[f"clv_{horizon}d_low"]) & (outcome <= forecast[f"clv_{horizon}d_high"])
-    metrics = own_metrics(report) | {"interval_coverage": float(inside.mean())}
+    metrics = own_metrics(report) | coverage_by_third(value, inside.to_numpy())
+    metrics["baseline_top_decile_capture"] = top_decile_capture_score(outcome, again)
     metrics["absolute_total_bias"] = abs(metrics["total_bias"])
     rules = GateRules(
         "normalised_gini",
@@ -239,7 +251,8 @@ def judge_value(
         calibration_metric="absolute_total_bias",
         calibration_tolerance=USUAL_BIAS,
     )
-    verdict = Contest(data, test, outcome, value, again, f"clv_{horizon}d").settle(champion, metrics, rules)
+    contest = Contest(data, test, outcome, value, again, f"clv_{horizon}d", schedule.test.label)
+    verdict = contest.settle(champion, metrics, rules)
     return Trained(
         model=model,
         baseline_name="last period again",
@@ -253,17 +266,48 @@ def judge_value(
         notes=[
             *model.notes_,
             *verdict.pop("notes"),
-            *unseen_season(data.first_day, data.observed_until, horizon),
+            *seasonal_notes(model, data, horizon),
         ],
         params={
             "horizon_days": horizon,
             "training_cutoffs": len(schedule.training),
             "btyd": data.config.models.btyd,
+            "blend": ", ".join(f"{name} {weight:.0%}" for name, weight in model.weights_.items()),
+            "total_factor": round(model.total_factor_, 4),
         },
         frames={"metrics": report},
         plots={"deciles": lambda ax: plots.plot_value_deciles(value_decile_frame(outcome, value), ax=ax)},
         **verdict,
     )
+
+
+def coverage_by_third(forecast: Any, inside: Any) -> dict[str, float]:
+    """Share of people inside their interval: of all, and of the lowest, middle and highest third by forecast.
+
+    Examples
+    --------
+    >>> found = coverage_by_third(np.arange(6.0), np.array([True, True, True, False, True, False]))
+    >>> {name: round(share, 2) for name, share in found.items()}
+    {'interval_coverage': 0.67, 'interval_coverage_lowest_third': 1.0, 'interval_coverage_middle_third': 0.5, \
+'interval_coverage_highest_third': 0.5}
+    """
+    third = equal_count_bins(forecast, 3)
+    found = {"interval_coverage": float(np.mean(inside))}
+    for number, name in enumerate(("lowest", "middle", "highest")):
+        if (third == number).any():
+            found[f"interval_coverage_{name}_third"] = float(np.mean(inside[third == number]))
+    return found
+
+
+def seasonal_notes(model: Any, data: TrainingData, horizon: int) -> list[str]:
+    """Say what the total knows of the season it is asked for."""
+    unseen = unseen_season(data.first_day, data.observed_until, horizon)
+    if model.season_ is None:
+        return unseen
+    factor = model.season_.factor(data.observed_until.day)
+    return [
+        f"the total carries last year's season: from {data.observed_until} on it is multiplied by {factor:.2f}"
+    ]
 
 
 @dataclass(frozen=True)
@@ -275,6 +319,8 @@ class Contest:
     outcome, challenger, naive : array of shape (n,)
     column : str
         What the champion's score is called.
+    as_of : str, optional
+        The rows' cutoff, for a model that knows seasons.
     """
 
     data: TrainingData
@@ -283,6 +329,7 @@ class Contest:
     challenger: Any
     naive: Any
     column: str
+    as_of: str | None = None
 
     def settle(
         self, champion: RegisteredModel | None, metrics: dict[str, float], rules: GateRules
@@ -311,7 +358,8 @@ class Contest:
         if champion is None:
             return None, []
         try:
-            score = champion.score(self.features, contract=self.data.plan.contract)[self.column].to_numpy()
+            scores = champion.score(self.features, contract=self.data.plan.contract, as_of=self.as_of)
+            score = scores[self.column].to_numpy()
         except (ModelError, KeyError) as error:
             return None, [f"not compared with the champion {champion.label}: {str(error).splitlines()[0]}"]
         return compare(self.data.config, self.outcome, self.challenger, score, metric), []

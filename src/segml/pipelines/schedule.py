@@ -31,12 +31,16 @@ class Schedule:
         The latest of those, kept out of training.
     test : Cutoff
         Its label window is the last one that has closed.
+    year_ago : tuple of Cutoff
+        A year before `calibration`, before `test`, before the end of the data, and between; all closed before `test`.
+        Empty where the history does not reach back so far, or where a window lasts most of a year.
     """
 
     horizon: int
     training: tuple[Cutoff, ...]
     calibration: Cutoff
     test: Cutoff
+    year_ago: tuple[Cutoff, ...] = ()
 
     @property
     def calibrating(self) -> tuple[Cutoff, ...]:
@@ -100,7 +104,24 @@ def make_schedule(
             f" cutoffs and {settings.minimum_history_days} days before the first), and there are {have}",
             "choose a shorter horizon, or wait for more history",
         )
-    return Schedule(horizon, tuple(training), calibration, test)
+    return Schedule(horizon, tuple(training), calibration, test, seasonal_cutoffs(horizon, earliest, test))
+
+
+def seasonal_cutoffs(horizon: int, earliest: Cutoff, test: Cutoff) -> tuple[Cutoff, ...]:
+    """Return the cutoffs a year before a forecast's, oldest first, half a horizon apart; see `Schedule`.
+
+    Examples
+    --------
+    >>> found = seasonal_cutoffs(90, Cutoff.parse("2015-03-26"), Cutoff.parse("2017-10-02"))
+    >>> [cutoff.label for cutoff in found]
+    ['2016-07-05', '2016-08-19', '2016-10-03', '2016-11-17', '2017-01-01']
+    """
+    first = test.plus_days(-_YEAR - horizon)
+    if first < earliest:
+        return ()
+    every = (first.plus_days(round(step * horizon / 2)) for step in range(5))
+    found = tuple(cutoff for cutoff in every if cutoff.plus_days(horizon) <= test)
+    return found if len(found) > 2 else ()
 
 
 def all_cutoffs(schedules: Iterable[Schedule], *others: Cutoff) -> tuple[Cutoff, ...]:

@@ -187,6 +187,7 @@ def scoring_job(
         rules=rules,
         active_within_days=config.models.active_within_days,
         chunk_customers=config.scoring.chunk_customers,
+        value_reasons=config.scoring.clv_reasons,
     )
 
 

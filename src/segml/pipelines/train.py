@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from segml.config import Config
-from segml.errors import NotEnoughDataError
+from segml.errors import ModelError, NotEnoughDataError
 from segml.features.plan import FeaturePlan, make_plan
 from segml.features.snapshot import SnapshotRequest, write_snapshots
 from segml.pipelines.base import OpenBase, open_base
@@ -35,6 +35,7 @@ from segml.time_windows import Cutoff
 
 RETURN_TASKS = ("dormancy", "churn")
 SEGMENT_TASKS = ("behavioural", "mixture", "interest")
+_FORMATS = {"clv": 2}  # raised when a model of the task is made otherwise: it is then trained anew
 TASKS = (*RETURN_TASKS, "clv", *SEGMENT_TASKS, "declared")
 
 
@@ -102,7 +103,7 @@ class Training:
 
     def champion(self, task: str) -> RegisteredModel | None:
         """The task's present champion."""
-        return self.store.champion(self.config.base, task)
+        return readable_champion(self.store, self.config.base, task)
 
 
 def train(config: Config, narrator: Narrator | None = None) -> TrainingResult:
@@ -167,6 +168,14 @@ def plan_training(base: OpenBase) -> Training:
     return Training(base, settled_plan(plan, store, config.base), schedules, refused, store)
 
 
+def readable_champion(store: ModelStore, base: str, task: str) -> RegisteredModel | None:
+    """Return the present champion; one that another version of segml wrote is as good as none: it is replaced."""
+    try:
+        return store.champion(base, task)
+    except ModelError:
+        return None
+
+
 def settled_plan(plan: FeaturePlan, store: ModelStore, base: str) -> FeaturePlan:
     """Return the champions' plan while it still fits the tables, so that challengers share their features.
 
@@ -174,7 +183,7 @@ def settled_plan(plan: FeaturePlan, store: ModelStore, base: str) -> FeaturePlan
     compared with the champion on the same rows.
     """
     for task in TASKS:
-        champion = store.champion(base, task)
+        champion = readable_champion(store, base, task)
         if champion is None:
             continue
         old = FeaturePlan.from_dict(champion.metadata["plan"])
@@ -203,7 +212,8 @@ def snapshot_request(base: OpenBase, cutoffs: tuple[Cutoff, ...], sample: bool) 
 
 def training_snapshots(training: Training, narrator: Callable[[str], None]) -> dict[Cutoff, Path]:
     """Write (or find) the snapshots of all schedules; the day scored is written for everybody."""
-    base, cutoffs = training.base, all_cutoffs(training.schedules.values())
+    seasonal = training.schedules["clv"].year_ago if "clv" in training.schedules else ()
+    base, cutoffs = training.base, all_cutoffs(training.schedules.values(), *seasonal)
     folder = base.config.data_path("features")
     paths: dict[Cutoff, Path] = {}
     for wanted, sample in ((cutoffs, True), ((base.as_of,), False)):

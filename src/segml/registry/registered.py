@@ -86,8 +86,18 @@ class RegisteredModel:
                 "train again on the present features, then score",
             )
 
-    def score(self, features: pd.DataFrame, contract: str | None = None) -> pd.DataFrame:
-        """Return the model's scores after `check_features`, on the same index; columns are picked by name."""
+    def score(
+        self, features: pd.DataFrame, contract: str | None = None, as_of: str | None = None
+    ) -> pd.DataFrame:
+        """Return the model's scores after `check_features`, on the same index; columns are picked by name.
+
+        `as_of`, the features' cutoff, is told to a model whose total knows seasons.
+        """
         self.check_features(features, contract)
-        scores: pd.DataFrame = self.model.score(features)
+        scores: pd.DataFrame = self.model.score(features, **self.season_of(as_of))
         return scores
+
+    def season_of(self, as_of: str | None) -> dict[str, str]:
+        """Return `as_of` as the keyword of a model that knows seasons, nothing for another."""
+        knows = getattr(self.model, "knows_seasons", False)
+        return {"as_of": as_of} if knows and as_of is not None else {}

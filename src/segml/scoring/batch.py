@@ -51,7 +51,9 @@ class ScoringJob:
     chunk_customers : int
         Rows in memory at a time.
     reasons_for : str
-        The task whose reasons are written.
+        The task whose reasons are written as `reason_1..3`.
+    value_reasons : bool
+        Whether those of the lifetime value are written too, as `clv_reason_1..3`.
     """
 
     as_of: Cutoff
@@ -63,6 +65,7 @@ class ScoringJob:
     active_within_days: int = 365
     chunk_customers: int = 50_000
     reasons_for: str = "dormancy"
+    value_reasons: bool = True
 
 
 @dataclass
@@ -152,7 +155,7 @@ def score_chunk(features: pd.DataFrame, job: ScoringJob) -> tuple[pd.DataFrame, 
         _never_contradict(parts, job)
         parts += _order_timing(scored, job, curves)
         parts += [rule(scored) for rule in job.rules.values()]
-        parts.append(reason_columns(scored, job))
+        parts += [reason_columns(scored, job), value_reason_columns(scored, job)]
     return pd.concat(parts, axis=1).reset_index(), left_out
 
 
@@ -213,7 +216,7 @@ def _task_scores(
 ) -> pd.DataFrame:
     curve = getattr(model.model, "curve", None)
     if curve is None:
-        scores = model.score(scored, contract=job.contract)
+        scores = model.score(scored, contract=job.contract, as_of=job.as_of.label)
     else:
         model.check_features(scored, job.contract)
         scores = model.model.score(scored, curves[curve.fingerprint])
@@ -231,6 +234,16 @@ def reason_columns(scored: pd.DataFrame, job: ScoringJob) -> pd.DataFrame:
         return pd.DataFrame(index=scored.index)
     reasons: pd.DataFrame = model.model.reasons(scored[list(model.features)], count=REASON_COUNT)
     return reasons
+
+
+def value_reason_columns(scored: pd.DataFrame, job: ScoringJob) -> pd.DataFrame:
+    """Top three reasons of each lifetime value, in money; no columns without a champion, or when not asked for."""
+    model = job.champions.get("clv")
+    if model is None or not job.value_reasons:
+        return pd.DataFrame(index=scored.index)
+    season = model.season_of(job.as_of.label)
+    reasons: pd.DataFrame = model.model.reasons(scored[list(model.features)], count=REASON_COUNT, **season)
+    return reasons.add_prefix("clv_")
 
 
 def percentile_table(counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -42,7 +42,8 @@ SCORE_COLUMNS: tuple[str, ...] = (
         for part in ("id", "name", "membership", "outlier")
     ),
     *(
-        f"reason_{place}{part}"
+        f"{of}reason_{place}{part}"
+        for of in ("", "clv_")
         for place in (1, 2, 3)
         for part in ("", "_feature", "_value", "_direction", "_strength")
     ),
