@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export_world import PEOPLE, customers, export, listed, one, rows_of, strict_csv
-from segml.campaigns.export import PLATFORMS, ListExport
+from segml.campaigns.export import PLATFORMS, ListExport, export_list
 from segml.campaigns.export.delimited import SplitWriter, delimited_rows
+from segml.campaigns.export.lists import export_together
 from segml.campaigns.export.meta import meta_value
+from segml.campaigns.export.selection import register_customers
+from segml.campaigns.export.withdrawn import make_listed_people
+from segml.engine import open_engine
 from segml.errors import ConfigurationError, DataError, OutputError
 from segml.tables.partition import file_sha256
 
@@ -165,8 +170,6 @@ def test_the_same_people_in_any_order_and_any_chunks_are_the_same_bytes(
 def test_parquet_in_is_the_same_as_frames_in(tmp_path: Path) -> None:
     listed().to_parquet(tmp_path / "list.parquet")
     customers().to_parquet(tmp_path / "customers.parquet")
-    from segml.campaigns.export import export_list
-
     result = export_list(
         tmp_path / "list.parquet",
         tmp_path / "customers.parquet",
@@ -266,3 +269,42 @@ def test_unknown_names_are_answered_with_the_nearest(tmp_path: Path) -> None:
         ListExport(platform="mailchimp", channel="sms")
     with pytest.raises(ValueError, match="ISO 3166-1"):
         ListExport(platform="mailchimp", region="Atlantis")
+
+
+def test_a_list_s_files_are_the_same_bytes_alone_and_made_together(tmp_path: Path) -> None:
+    people = customers(60)
+    people.loc[:4, "consent_sms_marketing"] = False
+    people.loc[10, "phone"] = "+45 " + people.loc[2, "phone"]  # withdrew under the third's number
+    people.loc[20, ["email", "consent_email_marketing"]] = [people.loc[21, "email"].upper(), False]
+    people.loc[30:33, "country"] = None
+    people.loc[35, ["email", "phone"]] = ["no address", "12"]
+    rows = listed(50, arm=["treated"] * 45 + ["holdout"] * 5)
+    rows.to_parquet(tmp_path / "list.parquet")
+    exports = [
+        ListExport(platform="klaviyo", region="DK", minimum_people=1, properties=("reason_1",)),
+        ListExport(platform="klaviyo", channel="sms", region="SE", minimum_people=1),
+        ListExport(platform="braze", identify_by="id", minimum_people=1),
+        ListExport(platform="mailchimp", minimum_people=40),
+        ListExport(platform="google", minimum_people=1),
+    ]
+    with open_engine(threads=1) as engine:
+        register_customers(engine, people)
+        others = "select customer_id from customers where customer_id >= 'c00040'"
+        engine.register("one_list", tmp_path / "list.parquet")
+        gone = make_listed_people(
+            engine, f"select customer_id from one_list union all {others}", exports, tmp_path
+        )
+        wanted = {tmp_path / f"together-{place}": each for place, each in enumerate(exports)}
+        together = export_together(engine, tmp_path / "list.parquet", wanted, gone, chunk_rows=7)
+    for place, (each, found) in enumerate(zip(exports, together, strict=True)):
+        alone = export_list(
+            tmp_path / "list.parquet", people, each, tmp_path / f"alone-{place}", chunk_rows=11
+        )
+        assert dataclasses.replace(found, files=()) == dataclasses.replace(alone, files=())
+        assert contents(tmp_path / f"together-{place}") == contents(tmp_path / f"alone-{place}")
+    assert [found.status for found in together] == ["built"] * 4 + ["refused"]
+    assert together[1].left_out["address_withdrawn"] == 1
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}

@@ -35,15 +35,33 @@ class Tally:
 
 def header(schema: pa.Schema, export: ListExport) -> list[str]:
     """Return the file's column names, first column first."""
-    return [cell.header for cell in _cells(_clean(schema.empty_table(), export), export)]
+    none = schema.empty_table()
+    return [cell.header for cell in _cells(with_others(clean_contacts(none), none), export)]
 
 
-def written_rows(people: pa.Table, export: ListExport, tally: Tally) -> list[pa.Array]:
-    """Return the columns of the rows that are written; everybody else of the chunk is counted in `tally`."""
+def with_others(clean: pa.Table, people: pa.Table) -> pa.Table:
+    """Return clean contact data with everything else that is known of the same people beside them."""
+    for name in people.column_names:
+        if name not in CONTACT_COLUMNS:
+            clean = clean.append_column(name, people.column(name))
+    return clean
+
+
+def written_rows(people: pa.Table, clean: pa.Table, export: ListExport, tally: Tally) -> list[pa.Array]:
+    """Return the columns of the rows that are written; everybody else of the chunk is counted in `tally`.
+
+    Parameters
+    ----------
+    people : pa.Table
+        As `selected_for` gives them, contact data as they were found.
+    clean : pa.Table
+        `clean_contacts` of the same rows, read in the export's region.
+    """
     reasons = people.column("reason").combine_chunks()
     tally.left_out.update(name for name in reasons.to_pylist() if name)
-    allowed = people.filter(pc.is_null(reasons))
-    clean = _clean(allowed, export)
+    may_be_in = pc.is_null(reasons)
+    allowed = people.filter(may_be_in)
+    clean = with_others(clean.filter(may_be_in), allowed)
     cells = _cells(clean, export)
     checked = [kept(cell.text, cell.pattern) if cell.pattern else cell.text for cell in cells]
     missing = _missing_reasons(allowed, export, cells, checked)
@@ -58,14 +76,6 @@ def written_rows(people: pa.Table, export: ListExport, tally: Tally) -> list[pa.
         (guarded_text(values) if cell.free_text else values).filter(chosen)
         for cell, values in zip(cells, checked, strict=True)
     ]
-
-
-def _clean(people: pa.Table, export: ListExport) -> pa.Table:
-    clean = clean_contacts(people, export.region)
-    for name in people.column_names:
-        if name not in CONTACT_COLUMNS:
-            clean = clean.append_column(name, people.column(name))
-    return clean
 
 
 def _cells(clean: pa.Table, export: ListExport) -> list[Cell]:

@@ -6,11 +6,14 @@ manifest, errors and this module's results hold only counts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segml.campaigns.export.chunk import Tally, header, written_rows
@@ -19,13 +22,16 @@ from segml.campaigns.export.selection import (
     REASONS,
     Source,
     list_facts,
-    register_people,
-    register_withdrawn_numbers,
+    register_customers,
+    register_list,
+    selected_for,
     selection_sql,
     slug,
     with_known_columns,
 )
 from segml.campaigns.export.settings import ListExport
+from segml.campaigns.export.withdrawn import Withdrawal, make_listed_people
+from segml.contacts.contact_data import clean_contacts
 from segml.engine import Engine, open_engine
 from segml.errors import ConfigurationError, DataError
 from segml.tables.partition import content_sha256, file_sha256, write_manifest, writing
@@ -102,35 +108,90 @@ def export_list(
     DataError
         Somebody is in `customers` twice.
     """
-    with writing(folder) as temporary, open_engine(memory=memory, threads=threads) as engine:
-        register_people(engine, listed, customers)
-        facts = list_facts(engine)
-        export = _named(with_known_columns(export, engine.columns("listed")), facts)
-        joined = temporary / "people.parquet"
-        total = _select(engine, export, joined)
-        source, tally = pq.ParquetFile(joined), Tally()
-        _check_value(source.schema_arrow, export)
-        files = _write_files(source, export, temporary, tally, chunk_rows)
-        source.close()
-        joined.unlink()
-        reason = _refusal(export, tally)
-        if reason:
-            for file in files:
-                file.path.unlink()
-            files = []
-        left_out = {name: tally.left_out[name] for name in REASONS if tally.left_out[name]}
-        result = ExportResult(
-            platform=export.platform,
-            audience=export.audience,
-            status="refused" if reason else "built",
-            reason=reason,
-            files=tuple(folder / file.path.name for file in files),
-            listed=total,
-            rows=tally.rows,
-            left_out=left_out,
-            unreadable=dict(sorted(tally.unreadable.items())),
-        )
-        write_manifest(temporary, _manifest(result, export, facts, files))
+    with open_engine(memory=memory, threads=threads) as engine, writing(folder) as temporary:
+        register_customers(engine, customers)
+        register_list(engine, listed)
+        gone = make_listed_people(engine, "select customer_id from listed", [export], temporary)
+        result = _export(engine, [export], [folder], [temporary], gone, chunk_rows)
+    return result[0]
+
+
+def export_together(
+    engine: Engine,
+    listed: Path,
+    exports: Mapping[Path, ListExport],
+    gone: Mapping[Withdrawal, str],
+    chunk_rows: int = CHUNK_ROWS,
+) -> list[ExportResult]:
+    """Write one list for several platforms: it is joined, and its contact data are cleaned, once.
+
+    Parameters
+    ----------
+    engine : Engine
+        With ``listed_people`` of this list, among others; see `make_listed_people`.
+    listed : Path
+        The list.
+    exports : mapping of Path to ListExport
+        Folder -> what is written there, as `export_list` does it.
+    gone : mapping of Withdrawal to str
+        From `make_listed_people`.
+    """
+    register_list(engine, listed)
+    with ExitStack() as stack:
+        places = [stack.enter_context(writing(folder)) for folder in exports]
+        return _export(engine, list(exports.values()), list(exports), places, gone, chunk_rows)
+
+
+def _export(
+    engine: Engine,
+    exports: Sequence[ListExport],
+    folders: Sequence[Path],
+    places: Sequence[Path],
+    gone: Mapping[Withdrawal, str],
+    chunk_rows: int,
+) -> list[ExportResult]:
+    facts, columns = list_facts(engine), engine.columns("listed")
+    exports = [_named(with_known_columns(export, columns), facts) for export in exports]
+    joined = places[0] / "people.parquet"
+    total = _select(engine, exports, columns, gone, joined)
+    tallies = [Tally() for _ in exports]
+    with pq.ParquetFile(joined) as source:
+        for export in exports:
+            _check_value(source.schema_arrow, export)
+        files = _write_files(source, exports, places, tallies, chunk_rows)
+    joined.unlink()
+    return [
+        _finish(*each, total, facts) for each in zip(exports, folders, places, tallies, files, strict=True)
+    ]
+
+
+def _finish(
+    export: ListExport,
+    folder: Path,
+    place: Path,
+    tally: Tally,
+    files: list[WrittenFile],
+    total: int,
+    facts: dict[str, str],
+) -> ExportResult:
+    reason = _refusal(export, tally)
+    if reason:
+        for file in files:
+            file.path.unlink()
+        files = []
+    left_out = {name: tally.left_out[name] for name in REASONS if tally.left_out[name]}
+    result = ExportResult(
+        platform=export.platform,
+        audience=export.audience,
+        status="refused" if reason else "built",
+        reason=reason,
+        files=tuple(folder / file.path.name for file in files),
+        listed=total,
+        rows=tally.rows,
+        left_out=left_out,
+        unreadable=dict(sorted(tally.unreadable.items())),
+    )
+    write_manifest(place, _manifest(result, export, facts, files))
     return result
 
 
@@ -144,11 +205,15 @@ def _named(export: ListExport, facts: dict[str, str]) -> ListExport:
     return export.model_copy(update={"audience": export.audience or f"audience {neutral}"})
 
 
-def _select(engine: Engine, export: ListExport, joined: Path) -> int:
+def _select(
+    engine: Engine,
+    exports: Sequence[ListExport],
+    columns: list[str],
+    gone: Mapping[Withdrawal, str],
+    joined: Path,
+) -> int:
     total = int(engine.value("select count(*) from listed") or 0)
-    register_withdrawn_numbers(engine, export)
-    sql = selection_sql(export, engine.columns("listed"), engine.columns("customers"))
-    if engine.write(sql, joined) != total:
+    if engine.write(selection_sql(exports, columns, gone), joined) != total:
         raise DataError("customers has people twice", "give one row a customer_id; run `segml check`")
     return total
 
@@ -165,14 +230,37 @@ def _check_value(schema: pa.Schema, export: ListExport) -> None:
 
 
 def _write_files(
-    source: pq.ParquetFile, export: ListExport, folder: Path, tally: Tally, chunk_rows: int
-) -> list[WrittenFile]:
-    with SplitWriter(
-        folder, slug(export.audience), header(source.schema_arrow, export), *_limits(export)
-    ) as writer:
+    source: pq.ParquetFile,
+    exports: Sequence[ListExport],
+    places: Sequence[Path],
+    tallies: Sequence[Tally],
+    chunk_rows: int,
+) -> list[list[WrittenFile]]:
+    schema = selected_for(source.schema_arrow.empty_table(), 0).schema
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(
+                SplitWriter(place, slug(export.audience), header(schema, export), *_limits(export))
+            )
+            for export, place in zip(exports, places, strict=True)
+        ]
         for batch in source.iter_batches(batch_size=chunk_rows):
-            writer.write(written_rows(pa.Table.from_batches([batch]), export, tally))
-        return writer.files
+            people = _reachable(pa.Table.from_batches([batch]), tallies)
+            clean = {region: clean_contacts(people, region) for region in {each.region for each in exports}}
+            for place, (export, writer, tally) in enumerate(zip(exports, writers, tallies, strict=True)):
+                writer.write(written_rows(selected_for(people, place), clean[export.region], export, tally))
+        return [writer.files for writer in writers]
+
+
+def _reachable(people: pa.Table, tallies: Sequence[Tally]) -> pa.Table:
+    """Return the people who may be in one of the files; those who may be in none are counted, and not cleaned."""
+    reasons = [people.column(f"reason_{place}").combine_chunks() for place in range(len(tallies))]
+    somewhere = pc.is_null(reasons[0])
+    for each in reasons[1:]:
+        somewhere = pc.or_(somewhere, pc.is_null(each))
+    for each, tally in zip(reasons, tallies, strict=True):
+        tally.left_out.update(each.filter(pc.invert(somewhere)).to_pylist())
+    return people.filter(somewhere)
 
 
 def _limits(export: ListExport) -> tuple[int | None, int | None]:

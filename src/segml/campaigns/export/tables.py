@@ -12,12 +12,13 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from segml.campaigns.export.lists import ExportResult, export_list
-from segml.campaigns.export.selection import ADS_CONSENT, OBJECTION, marketing_consent
+from segml.campaigns.export.lists import ExportResult, export_together
+from segml.campaigns.export.selection import register_customers
 from segml.campaigns.export.settings import ListExport
+from segml.campaigns.export.withdrawn import ADS_CONSENT, OBJECTION, make_listed_people, marketing_consent
 from segml.campaigns.policy import Columns, consent_log_sql
 from segml.contacts.contact_data import CONTACT_COLUMNS
-from segml.engine import Engine
+from segml.engine import Engine, open_engine
 from segml.errors import DataError
 from segml.tables.partition import output_errors
 from segml.time_windows import Cutoff
@@ -117,19 +118,18 @@ def export_lists(
     wanted = {place: each for place, each in exports.items() if each and (place / "list.parquet").is_file()}
     if not wanted:
         return {}
-    addresses_needed = any(export.needs_addresses for each in wanted.values() for export in each)
-    with contacts_file(engine, as_of, folder, addresses_needed) as contacts:
+    every = [export for each in wanted.values() for export in each]
+    addresses_needed = any(export.needs_addresses for export in every)
+    with (
+        contacts_file(engine, as_of, folder, addresses_needed) as contacts,
+        open_engine(memory=memory, threads=threads) as joining,
+    ):
+        register_customers(joining, contacts)
+        joining.register("every_list", [place / "list.parquet" for place in wanted])
+        gone = make_listed_people(joining, "select customer_id from every_list", every, contacts.parent)
         return {
-            place: [
-                export_list(
-                    place / "list.parquet",
-                    contacts,
-                    export,
-                    place / export.folder_name,
-                    memory=memory,
-                    threads=threads,
-                )
-                for export in each
-            ]
+            place: export_together(
+                joining, place / "list.parquet", {place / export.folder_name: export for export in each}, gone
+            )
             for place, each in wanted.items()
         }
