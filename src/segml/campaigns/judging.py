@@ -21,7 +21,7 @@ from segml.campaigns.catalogue import Campaign
 from segml.campaigns.costs import margin_missing, margin_sql
 from segml.campaigns.holdout import global_holdout_sql
 from segml.campaigns.list_files import list_history
-from segml.campaigns.placing import CUT, FUNDED
+from segml.campaigns.placing import CANDIDATES, CUT, FUNDED
 from segml.campaigns.policy import (
     NO_ATTEMPTS,
     attempts_sql,
@@ -50,6 +50,7 @@ TEMPORARY = (
     "list_tags",
     "list_judged",
     "list_placed",
+    CANDIDATES,
     "list_differences",
     "list_trigger",
     "list_history",
@@ -162,14 +163,15 @@ def judged_sql(run: ListRun, campaign: Campaign, claimed: Sequence[str], place: 
 
     Once the run's budget is divided, whoever was cut from a campaign before this `place` is out of those with a cost.
     """
-    rules, joined = rules_sql(run, campaign), people_joined_sql(run, campaign, claimed)
+    rules, measures = rules_sql(run, campaign), measures_sql(run, campaign)
+    joined = people_joined_sql(run, campaign, claimed, " ".join([*rules.values(), measures]))
     if campaign.cost and run.engine.exists(CUT):
         rules["over_budget"] = "cut.customer_id is not null"
         before = f"select distinct customer_id from {CUT} where place < {place}"
         joined += f" left join ({before}) cut on cut.customer_id = people.customer_id"
     return (
         f"select people.customer_id as customer_id, {first_case_sql(rules)} as reason,"
-        f" people.globally_held_out as globally_held_out, {measures_sql(run, campaign)} from {joined}"
+        f" people.globally_held_out as globally_held_out, {measures} from {joined}"
     )
 
 
@@ -200,14 +202,20 @@ def counts_attempts(run: ListRun, campaign: Campaign) -> bool:
     return bool(run.contacts) and (campaign.max_attempts is not None or campaign.cool_down_days > 0)
 
 
-def people_joined_sql(run: ListRun, campaign: Campaign, claimed: Sequence[str]) -> str:
+def people_joined_sql(
+    run: ListRun, campaign: Campaign, claimed: Sequence[str], read: str | None = None
+) -> str:
     """Return ``list_people`` with features, scores, customers, tags, earlier attempts and other lists beside it.
+
+    Of the first four only those that the SQL in `read` names, if given: a join costs as much as all rules together.
 
     A triggered campaign has its events made anew, as ``list_trigger``.
     """
     tables: list[str] = [table for table in ("features", "scores", "customers") if table in run.available]
     if run.engine.exists("list_tags"):
         tables.append("list_tags")
+    if read is not None:
+        tables = [table for table in tables if f"{table}." in read]
     if campaign.trigger:
         answer_events(run.engine, campaign.trigger, campaign.name, run.as_of, run.folder)
         tables.append("list_trigger")

@@ -31,7 +31,7 @@ from segml.campaigns.judging import (
     prepare_run,
 )
 from segml.campaigns.list_files import write_list
-from segml.campaigns.placing import placed_sql
+from segml.campaigns.placing import CANDIDATES, everybody_sql, placed_sql
 from segml.campaigns.policy import REASONS
 from segml.campaigns.results import CampaignResult, ListsReport
 from segml.campaigns.send_time import find_send_times
@@ -160,14 +160,20 @@ def _candidates(run: ListRun, place: int, campaign: Campaign, claimed: Sequence[
     """Make the table of people whom a campaign would take were there money for all; return its name, "" for none."""
     if missing_for(run, campaign):
         return ""
-    run.engine.run(judged_sql(run, campaign, claimed, place), "list_judged")
-    run.engine.run(placed_sql(campaign, run.settings, _held_share(run, campaign), None), "list_placed")
+    _place(run, campaign, claimed, place, None)
     listed = run.engine.value(f"select count(*) from list_placed where reason is null and arm = '{TREATED}'")
     if int(listed or 0) < _minimum(run, campaign):
         return ""
     kept = kept_table(place)
     run.engine.run("select customer_id, arm, margin from list_placed where reason is null", kept)
     return kept
+
+
+def _place(run: ListRun, campaign: Campaign, claimed: Sequence[str], place: int, funded: int | None) -> None:
+    """Make ``list_placed``: everybody, with the reason against this campaign or an arm."""
+    run.engine.run(judged_sql(run, campaign, claimed, place), "list_judged")
+    run.engine.run(placed_sql(campaign, run.settings, _held_share(run, campaign), funded), CANDIDATES)
+    run.engine.view(everybody_sql(), "list_placed")
 
 
 def _held_share(run: ListRun, campaign: Campaign) -> float:
@@ -190,9 +196,9 @@ def _build(run: ListRun, campaign: Campaign, claimed: Sequence[str], place: int)
         write_list(run.engine, result, run.settings, run.as_of, run.run_id, run.folder, run.send_times)
         return result
     share = _held_share(run, campaign)
-    run.engine.run(judged_sql(run, campaign, claimed, place), "list_judged")
-    funded = place if campaign.cost and run.settings.budget is not None else None
-    run.engine.run(placed_sql(campaign, run.settings, share, funded), "list_placed")
+    _place(
+        run, campaign, claimed, place, place if campaign.cost and run.settings.budget is not None else None
+    )
     counts = run.engine.fetch(
         "select reason, arm, count(*) as people from list_placed group by reason, arm order by reason, arm"
     )

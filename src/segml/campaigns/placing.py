@@ -20,12 +20,13 @@ from segml.campaigns.costs import MICRO
 from segml.campaigns.holdout import GLOBALLY_HELD_OUT, HELD_OUT, TREATED, held_out_sql
 from segml.config import ListSettings
 
-FUNDED, CUT = "list_funded", "list_cut"
+FUNDED, CUT, CANDIDATES = "list_funded", "list_cut", "list_candidates"
 _RUNNING = "rows between unbounded preceding and current row"
 
 
 def placed_sql(campaign: Campaign, settings: ListSettings, share: float, funded_place: int | None) -> str:
-    """Return the query for ``list_placed``: customer_id, reason (null: listed or held out), arm, score and values.
+    """Return the query for ``list_candidates``, whoever qualifies: customer_id, reason (null: listed or held out), arm,
+    score and values.
 
     Parameters
     ----------
@@ -51,8 +52,17 @@ def placed_sql(campaign: Campaign, settings: ListSettings, share: float, funded_
             f"select {columns}, {_cut_when('funded_id is null')} as reason from ({placed}) asked"
             f" left join {mine} funded on funded_id = customer_id"
         )
+    return f"select customer_id, reason, arm, score, conversion, margin from ({placed}) placed"
+
+
+def everybody_sql() -> str:
+    """Return the query for ``list_placed``: the candidates, and everybody who is none with the reason for it.
+
+    Most people of a base are on no list: they are looked up where they were judged, not copied for each campaign.
+    """
+    columns = "customer_id, reason, arm, score, conversion, margin"
     return (
-        f"select customer_id, reason, arm, score, conversion, margin from ({placed}) placed union all"
+        f"select {columns} from {CANDIDATES} union all"
         " select customer_id, reason, cast(null as string) as arm, score, conversion, margin"
         " from list_judged where reason is not null"
     )
@@ -83,9 +93,13 @@ def divide_sql(candidates: Mapping[int, tuple[str, int]], budget: float) -> str:
 
 def _armed_sql(campaign: Campaign, settings: ListSettings, share: float) -> str:
     held = held_out_sql(settings.holdout_salt, campaign.name, share)  # nobody who does not qualify is hashed
+    drawn = (  # a column of its own: within the case below, the hash would be worked out for each of its digits
+        f"select customer_id, globally_held_out, {held} as drawn, score, conversion, margin from list_judged"
+        " where reason is null"
+    )
     return (
-        f"select customer_id, case when globally_held_out then '{GLOBALLY_HELD_OUT}' when {held} then '{HELD_OUT}'"
-        f" else '{TREATED}' end as arm, score, conversion, margin from list_judged where reason is null"
+        f"select customer_id, case when globally_held_out then '{GLOBALLY_HELD_OUT}' when drawn then '{HELD_OUT}'"
+        f" else '{TREATED}' end as arm, score, conversion, margin from ({drawn}) qualified"
     )
 
 
