@@ -21,7 +21,7 @@ from segml.scoring.source_table import source_frame
 from segml.scoring.tag_sources import register_tag_sources
 from segml.scoring.tag_table import available_columns, write_tags
 from segml.scoring.tags import load_tags
-from segml.terminal import sources_table
+from segml.terminal.making import sources_table
 from segml.time_windows import Cutoff
 from sources_base import ORDERS, MadeUpBase, csv_text
 
