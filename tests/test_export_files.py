@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from export_world import PEOPLE, customers, export, listed, one, rows_of, strict_csv
 from segml.campaigns.export import PLATFORMS, ListExport, export_list
 from segml.campaigns.export.delimited import SplitWriter, delimited_rows
+from segml.campaigns.export.generic import write_csv
 from segml.campaigns.export.lists import export_together
 from segml.campaigns.export.meta import meta_value
 from segml.campaigns.export.selection import register_customers
@@ -308,3 +309,20 @@ def test_a_list_s_files_are_the_same_bytes_alone_and_made_together(tmp_path: Pat
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_generic_csv_guards_text_of_a_pandas_frame_and_keeps_every_digit(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "customer_id": ["=1", "b"],
+            "reason_1": ["=1+1", 'a "b", c'],
+            "score": [0.1 + 0.2, None],
+            "hour": pd.array([9, None], "Int32"),
+            "flag": [True, False],
+        }
+    )
+    frame.to_parquet(tmp_path / "list.parquet", index=False)
+    assert write_csv(tmp_path / "list.parquet", tmp_path / "list.csv", ("reason_1",)) == 2
+    assert (tmp_path / "list.csv").read_text() == (
+        'customer_id,reason_1,score,hour,flag\n=1,\'=1+1,0.30000000000000004,9,True\nb,"a ""b"", c",,,False\n'
+    )
