@@ -19,6 +19,8 @@ EVENTS = (
     *("sent", "delivered", "open", "machine_open", "click", "response"),
     *("unsubscribe", "complaint", "bounce"),
 )
+# What a person's events were, in one number: grouped and joined, it costs half of a flag for each
+_BITS = {event: 1 << place for place, event in enumerate(EVENTS)}
 _MEMBERS, _MONEY, _WRITTEN = "measured_list", "measured_money", "written_list"
 _EXACT = "cast({0} as decimal(18,0))"
 _OUTCOMES = ("buyer", "revenue")
@@ -137,7 +139,7 @@ def _people_sql(bounds: list[float] | None, log: bool) -> str:
         score = "cast(p.score as double)"
         stratum = stratum_sql(score, bounds)
     money = [f"coalesce(m.{name}, 0) as {name}" for name in ("orders", "revenue", *_COVARIATES)]
-    events = [_small(f"coalesce(e.{event}, 0)" if log else "0") + f" as {event}" for event in EVENTS]
+    events = [_small(_tells(bit) if log else "0") + f" as {event}" for event, bit in _BITS.items()]
     events.append(_small("case when e.customer_id is null then 0 else 1 end" if log else "0") + " as logged")
     join = f" left join {LOG} e on e.customer_id = p.customer_id" if log else ""
     return (
@@ -150,9 +152,13 @@ def _people_sql(bounds: list[float] | None, log: bool) -> str:
 def _events_sql(built: BuiltList) -> str:
     window = _in("occurred_at", built.window.start.seconds, built.window.end.seconds)
     condition = f"campaign_id = '{built.campaign}' and {window}"
-    tells = {event: f"case when event = '{event}' then 1 else 0 end" for event in EVENTS}
-    flags = [f"max({_small(told)}) as {event}" for event, told in tells.items()]
-    return f"select customer_id, {', '.join(flags)} from email_events where {condition} group by customer_id"
+    known = " ".join(f"when '{event}' then {bit}" for event, bit in _BITS.items())
+    seen = f"bit_or(cast(case event {known} else 0 end as int))"
+    return f"select customer_id, {seen} as seen from email_events where {condition} group by customer_id"
+
+
+def _tells(bit: int) -> str:
+    return f"case when (coalesce(e.seen, 0) & {bit}) > 0 then 1 else 0 end"
 
 
 def arm_columns() -> str:
