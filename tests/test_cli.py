@@ -209,3 +209,16 @@ def test_help_teaches_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("run", "data", "check", "train", "score", "lists", "measure", "report", "shop"):
         assert f"\n    {command} " in text
     assert "exit codes" in text
+
+
+def test_a_synthetic_shop_tells_its_tables_apart_from_its_truth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "shop"
+    assert main(["shop", str(folder), "--customers", "50"]) == 0
+    tables = [place for place in folder.iterdir() if place.name != "truth"]
+    said = capsys.readouterr().out
+    assert (
+        said
+        == f"{len(tables)} tables of 50 customers in {folder}; what is true of them in {folder / 'truth'}\n"
+    )

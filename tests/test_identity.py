@@ -21,7 +21,7 @@ from segml.errors import ConfigurationError, DataError, SegmlError
 from segml.measurement.built import BuiltList
 from segml.measurement.people import make_people
 from segml.sources.erased import erased_digest, erased_digests
-from segml.sources.identity import component_roots, records_of
+from segml.sources.identity import IdentityCount, component_roots, records_of
 from segml.sources.ingest import ingest
 from segml.sources.synthetic import SyntheticShop, write_shop
 from segml.tables.consent import objectors_sql
@@ -425,3 +425,13 @@ def test_r03_an_earlier_list_is_a_contact_of_the_person_of_today(tmp_path: Path)
         assert engine.fetch("select customer_id, happened_at from list_history").to_numpy().tolist() == [
             ["a", day.seconds]
         ]
+
+
+def test_what_joined_records_is_told_in_one_order_whether_counted_or_read_again() -> None:
+    counted = IdentityCount(5, 2, {"email": 2, "card": 1}, {"b": 1, "a": 1})
+    read_again = IdentityCount(5, 2, {"card": 1, "email": 2}, {"a": 1, "b": 1})
+    assert (
+        str(counted)
+        == str(read_again)
+        == ("5 records are 2 people (joined by e-mail 2, card 1); left alone: 1 a; left alone: 1 b")
+    )

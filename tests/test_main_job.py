@@ -143,7 +143,7 @@ def test_the_last_screen_explains_who_comes_first_and_fits_eighty_columns(job: J
     console.print(run_screen(job.result))
     shown = console.export_text()
     assert f"{first['customer_id']}: {best.title} (on the list, place 1)" in shown
-    assert "rows in files      csv  parquet  braze" in shown
+    assert "rows in files      csv  parquet  for platforms" in shown
     assert max(map(len, shown.splitlines())) <= 80
 
 

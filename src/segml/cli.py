@@ -152,7 +152,12 @@ def _write_shop(options: argparse.Namespace) -> int:
     written = write_shop(
         SyntheticShop(n_customers=options.customers, seed=options.seed), Path(options.folder)
     )
-    Console().print(f"{len(written)} tables of {options.customers:,} customers in {options.folder}")
+    truth = [name for name in written if name.startswith("truth/")]
+    Console(highlight=False).print(
+        f"{len(written) - len(truth)} tables of {options.customers:,} customers in {options.folder};"
+        f" what is true of them in {Path(options.folder, 'truth')}",
+        soft_wrap=True,
+    )
     return 0
 
 

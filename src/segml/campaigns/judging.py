@@ -110,7 +110,7 @@ def prepare_run(
     use_global = settings.global_holdout > 0 and held >= settings.global_holdout_minimum
     if settings.global_holdout > 0 and not use_global:
         warnings.append(
-            f"the global holdout is off: {settings.global_holdout:.0%} of {base:,} people are {held:,},"
+            f"the global holdout is off: its share of {settings.global_holdout:.0%} is {held:,} of {base:,} people,"
             f" and below {settings.global_holdout_minimum:,} it would show nothing"
         )
     if settings.consent.required and "consents" not in available:

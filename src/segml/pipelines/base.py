@@ -96,7 +96,9 @@ def open_base(config: Config, narrator: Narrator) -> Iterator[OpenBase]:
     with narrator.step("data") as tell:
         with DuckDBEngine(memory=config.memory, threads=config.scoring.threads) as reader:
             report = ingest(config, reader, tell)
-        tell(", ".join(f"{count.rows_out:,} {name}" for name, count in report.tables.items()))
+        # the line is cut at the screen's edge: what every base has comes first
+        names = sorted(report.tables, key=lambda name: (name not in ("customers", "orders"), name))
+        tell(", ".join(f"{report.tables[name].rows_out:,} {name}" for name in names))
     with open_engine(config.engine, config.root, config.memory, config.scoring.threads) as engine:
         register_tables(engine, report.folder)
         if report.identity:

@@ -79,7 +79,12 @@ def lists_of_base(base: OpenBase, narrator: Narrator) -> ListsResult:
             report,
             warnings=(*base.as_of_remarks, *report.warnings, *([suppressed.text] if suppressed else [])),
         )
-        tell(f"{sum(result.listed for result in report.campaigns):,} people on {len(report.campaigns)} lists")
+        built = [each for each in report.campaigns if each.status == "built"]
+        others = len(report.campaigns) - len(built)
+        tell(
+            f"{sum(each.listed for each in built):,} places on {len(built)} lists"
+            + (f", {others} not built" if others else "")
+        )
     return ListsResult(config, base.as_of, folder, report, _exports(base, report, folder, narrator))
 
 

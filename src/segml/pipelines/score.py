@@ -110,6 +110,7 @@ def score_base(base: OpenBase, narrator: Narrator) -> ScoreResult:
     champions |= beside
     with narrator.step("scores") as tell, writing(folder) as temporary:
         counts = score_snapshot(snapshot / "features", job, temporary / SCORES, tell)
+        tell(f"{counts.rows_out:,} scored")
         objected = count_objectors(base)
         counts.add(objected, 0, {"objected to profiling": objected} if objected else {})
         write_manifest(temporary, _manifest(base, plan, champions, counts, drift))

@@ -54,15 +54,19 @@ class IdentityCount:
     left_alone: dict[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Return the count in words, for screens and reports."""
+        """Return the count in words, for screens and reports: the same whether counted now or read from a manifest."""
         said = f"{self.records:,} records are {self.people:,} people"
         if self.joined_by:
             said += (
                 " (joined by "
-                + ", ".join(f"{KEY_NAMES[key]} {n:,}" for key, n in self.joined_by.items())
+                + ", ".join(
+                    f"{name} {self.joined_by[key]:,}"
+                    for key, name in KEY_NAMES.items()
+                    if key in self.joined_by
+                )
                 + ")"
             )
-        left = [f"{count:,} {reason}" for reason, count in self.left_alone.items()]
+        left = [f"{count:,} {reason}" for reason, count in sorted(self.left_alone.items())]
         return "; ".join([said, *(f"left alone: {each}" for each in left)])
 
 

@@ -63,23 +63,23 @@ def lists_screen(result: ListsResult) -> RenderableType:
 
 
 def _export_lines(result: ListsResult) -> list[RenderableType]:
-    """Rows of each list's files, one column a form, and who could not be written."""
+    """Rows of each list's files, and who could not be written."""
     built = [each for each in result.report.campaigns if each.status == "built"]
     if not built:
         return []
     made = {place.parent.name: exports for place, exports in result.exports.items()}
-    platforms = list(dict.fromkeys(export.platform for exports in made.values() for export in exports))
     formats: tuple[str, ...] = result.config.lists.formats
-    table = make_table("rows in files", *((name, "right") for name in (*formats, *platforms)))
+    table = make_table("rows in files", *((name, "right") for name in formats), "for platforms")
     left: list[RenderableType] = []
     for each in built:
-        rows = dict.fromkeys(formats, f"{each.listed:,}")
+        written = []
         for export in made.get(each.campaign.name, []):
-            rows[export.platform] = f"{export.rows:,}" if export.status == "built" else export.status
+            built_rows = f"{export.rows:,}" if export.status == "built" else export.status
+            written.append(f"{export.platform} {built_rows}")
             reasons = "; ".join(f"{people:,} {reason}" for reason, people in export.left_out.items())
             if export.reason or reasons:
                 left.append(remark(f"{each.campaign.name}, {export.platform}: {export.reason or reasons}"))
-        table.add_row(each.campaign.name, *(rows.get(name, "–") for name in (*formats, *platforms)))
+        table.add_row(each.campaign.name, *[f"{each.listed:,}"] * len(formats), ", ".join(written))
     where = short_path(result.folder, result.config) / "LIST" / f"as_of={result.as_of.label}"
     return [table, *left, remark(f"in {where}/, each with a manifest of its rows and hashes")]
 

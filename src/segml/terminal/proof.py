@@ -79,16 +79,14 @@ def _beside_lift(result: MeasureResult) -> list[RenderableType]:
 def _mailed(frame: pd.DataFrame) -> list[RenderableType]:
     from segml.measurement.mailed import SENTENCE
 
-    table = make_table(
-        "campaign", "kind", "from", "to", ("sent", "right"), ("answered", "right"), ("share", "right"), "95 %"
-    )
+    table = make_table("campaign", "kind", "from", "to", ("sent", "right"), ("answered", "right"), "95 %")
     for row in frame.to_dict("records"):
         known = row["sent"] == row["sent"]
         shares = ("response_rate", "response_rate_low", "response_rate_high")
         rate, low, high = (f"{100 * row[name]:.1f}" if known else "–" for name in shares)
-        counts = (f"{row[name]:,.0f}" if known else "–" for name in ("sent", "responded"))
+        sent, answered = (f"{row[name]:,.0f}" if known else "–" for name in ("sent", "responded"))
         place = (str(row[name]) for name in ("campaign", "kind", "starts", "ends"))
-        table.add_row(*place, *counts, f"{rate} %", f"{low} to {high}")
+        table.add_row(*place, sent, f"{answered}, {rate} %" if known else "–", f"{low} to {high}")
     parts: list[RenderableType] = [table]
     for note, names in frame[frame["note"] != ""].groupby("note", sort=False)["campaign"]:
         parts.append(remark(f"{note}: {', '.join(names)}"))
