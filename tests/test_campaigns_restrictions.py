@@ -210,7 +210,7 @@ def test_suppression_files_are_found_by_pattern_and_one_that_is_missing_stops_th
 def test_a_day_after_the_data_is_told_and_one_long_after_it_refused(shop: Shop) -> None:
     file = shop(one_order_each())
     with open_base(load_config(file, ["as_of='2025-01-05'"]), Silent()) as late:
-        assert "as_of 2025-01-05 is 8 days after the data end (2024-12-28)" in late.as_of_remarks[0]
+        assert "as_of 2025-01-05 is 7 days after the data end (2024-12-29)" in late.as_of_remarks[0]
     far = load_config(file, ["as_of='2025-03-01'"])
     with open_base(far, Silent()) as opened, pytest.raises(ConfigurationError, match="horizon of 30 days"):
         _ = opened.as_of

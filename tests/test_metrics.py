@@ -100,11 +100,18 @@ def test_missing_scores_and_lengths_are_refused_with_their_number():
         m.brier_loss([0, 1], [0.5])
 
 
+PLAIN_METRICS = {
+    **m.CLASSIFICATION_METRICS,
+    **m.VALUE_METRICS,
+    "hit_rate": lambda y, hit: float(np.mean(hit)),
+}
+
+
 @pytest.mark.parametrize("name", sorted(WEIGHTED_METRICS))
 def test_weighted_metric_with_unit_weights_is_the_metric_itself(name, scored):
     y, p, _ = scored
     p = p.round(2)
-    plain = {**m.CLASSIFICATION_METRICS, **m.VALUE_METRICS}[name]
+    plain = PLAIN_METRICS[name]
     p = np.clip(p, 0.01, 0.99)
     assert WEIGHTED_METRICS[name](y, p)(np.ones(len(y))) == pytest.approx(plain(y, p), abs=1e-10)
 
@@ -113,7 +120,7 @@ def test_weighted_metric_with_unit_weights_is_the_metric_itself(name, scored):
 def test_weighted_metric_equals_the_metric_on_repeated_rows(name, scored):
     y, p, _ = (a[:200] for a in scored)
     counts = np.random.default_rng(1).integers(0, 4, 200)
-    plain = {**m.CLASSIFICATION_METRICS, **m.VALUE_METRICS}[name]
+    plain = PLAIN_METRICS[name]
     expected = plain(np.repeat(y, counts), np.repeat(p, counts))
     assert WEIGHTED_METRICS[name](y, p)(counts.astype(float)) == pytest.approx(expected, abs=1e-10)
 
