@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup raw run data train score lists measure report test test-slow test-spark check format bench accuracy notebooks lab ui lock clean
+.PHONY: help setup raw run data train score lists measure uplift report test test-slow test-spark check format bench accuracy notebooks lab ui lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -52,6 +52,9 @@ lists: setup ## scores -> campaign lists with holdouts
 
 measure: setup ## what past lists earned against their holdouts
 	@$(SEGML) measure $(CONFIG)
+
+uplift: setup ## whom past lists with a holdout moved, and how surely
+	@$(SEGML) uplift $(CONFIG)
 
 report: setup ## one HTML page over the last run
 	@$(SEGML) report $(CONFIG)

@@ -102,15 +102,24 @@ def test_r40_held_out_people_take_no_money_and_are_cut_where_the_treated_are(tmp
 
 def test_r40_a_measured_uplift_takes_the_place_of_the_assumption(tmp_path: Path) -> None:
     tables = valued()
-    tables["scores"]["uplift_win_back"] = np.random.default_rng(1).normal(2, 3, len(tables["scores"]))
-    result = build(tables, [campaign(cost=COST, budget=50.0)], tmp_path, calm()).campaigns[0]
+    tables["scores"]["uplift_win_back"] = np.random.default_rng(1).normal(0.05, 0.075, len(tables["scores"]))
+    cost = {**COST, "order_margin": 40.0}
+    result = build(tables, [campaign(cost=cost, budget=50.0)], tmp_path, calm()).campaigns[0]
     rows = listed(tmp_path, "win_back")["customer_id"]
-    uplift = tables["scores"].set_index("customer_id")["uplift_win_back"]
+    uplift = 40.0 * tables["scores"].set_index("customer_id")["uplift_win_back"]
     assert result.money is not None
     assert result.money.basis == "measured"
     assert "by measured uplift" in result.money.text()
     assert uplift.loc[rows].min() > 5.0
     assert result.money.margin == pytest.approx(uplift.loc[rows].sum(), abs=1e-3)
+
+
+def test_r40_a_measured_share_of_orders_is_no_money_until_an_order_has_a_worth(tmp_path: Path) -> None:
+    tables = valued()
+    tables["scores"]["uplift_win_back"] = 0.05
+    result = build(tables, [campaign(cost=COST, budget=50.0)], tmp_path, calm()).campaigns[0]
+    assert result.money is not None
+    assert result.money.basis == "assumed"
 
 
 def test_r40_without_a_value_a_budget_makes_the_campaign_unavailable(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 Without a randomised estimate nobody knows what a contact changes. The expected value is then P(silent) x predicted
 CLV, the value that stands to be lost, times the share of it that a contact keeps: an **assumption** of the user, and
-called so wherever the number appears. A column ``scores.uplift_<campaign>`` (additional value of contacting this
-person, in the base's currency, learnt from a randomised campaign) takes its place.
+called so wherever the number appears. A column ``scores.uplift_<campaign>`` (the share of people like this one whom a
+contact makes order, learnt from past lists with a holdout) takes its place, times what such an order is worth.
 
 Money is counted in whole millionths, so that a sum is the same in any order and on any engine.
 """
@@ -41,6 +41,9 @@ class CampaignCost(Settings):
         le=1,
         description="share of the value about to be lost that a contact keeps; your assumption, never an uplift",
     )
+    order_margin: float | None = Field(
+        default=None, gt=0, description="what one more order is worth; turns a measured uplift into money"
+    )
 
     @model_validator(mode="after")
     def _is_a_cost(self) -> CampaignCost:
@@ -66,7 +69,7 @@ class CampaignCost(Settings):
 def basis(cost: CampaignCost, campaign: str, available: Mapping[str, Collection[str]]) -> str:
     """Tell what an expected margin rests on: `measured` uplift, an `assumed` response, or "" when neither is there."""
     scores = available.get("scores", ())
-    if f"uplift_{campaign}" in scores:
+    if f"uplift_{campaign}" in scores and cost.order_margin is not None:
         return "measured"
     lost = "dormancy_probability" in scores and clv_column(scores)
     return "assumed" if cost.assumed_response is not None and lost else ""
@@ -80,7 +83,8 @@ def margin_missing(cost: CampaignCost, campaign: str, available: Mapping[str, Co
     lacking = ["cost.assumed_response"] * (cost.assumed_response is None)
     lacking += ["scores.dormancy_probability"] * ("dormancy_probability" not in scores)
     lacking += ["scores.clv_<horizon>d"] * (not clv_column(scores))
-    return f"missing for the budget: {', '.join(lacking)} (or scores.uplift_{campaign}, measured)"
+    measured = f"scores.uplift_{campaign}, measured, with cost.order_margin"
+    return f"missing for the budget: {', '.join(lacking)} (or {measured})"
 
 
 def margin_sql(cost: CampaignCost | None, campaign: str, available: Mapping[str, Collection[str]]) -> str:
@@ -88,7 +92,7 @@ def margin_sql(cost: CampaignCost | None, campaign: str, available: Mapping[str,
     found = basis(cost, campaign, available) if cost else ""
     if cost is None or not found:
         return "cast(null as bigint)"
-    value = f"scores.uplift_{campaign}"
+    value = f"scores.uplift_{campaign} * cast({cost.order_margin!r} as double)"
     if found == "assumed":
         lost = f"scores.dormancy_probability * scores.{clv_column(available['scores'])}"
         value = f"{lost} * cast({cost.assumed_response!r} as double)"
