@@ -48,7 +48,7 @@ class EraseResult:
     rows : dict of str to int
         Table -> its rows that ingestion leaves out because of erasure.
     sources : tuple of str
-        The company's own files, as the configuration names them.
+        The company's own files that have rows of the person, as the configuration names them.
     """
 
     config: Config
@@ -93,7 +93,8 @@ def _erase_everywhere(config: Config, people: list[str], tell: Narrator) -> Eras
         }
     sources = [
         pattern
-        for source in config.tables.values()
+        for name, source in config.tables.items()
+        if name in rows or not rows
         for pattern in [*source.files, *(file for also in source.also.values() for file in also)]
     ]
     return EraseResult(config, tuple(changed), tuple(removed), rows, tuple(dict.fromkeys(sources)))

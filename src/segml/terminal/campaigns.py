@@ -86,9 +86,9 @@ def _export_lines(result: ListsResult) -> list[RenderableType]:
 
 def erase_screen(result: EraseResult) -> RenderableType:
     """What one person was taken out of, what is remembered, and what is left to the company."""
-    rows = ", ".join(f"{count:,} rows of {name}" for name, count in result.rows.items())
+    rows = ", ".join(f"{name} {count:,}" for name, count in result.rows.items())
     lines = [
-        f"taken out of {len(result.changed):,} files; ingestion leaves out {rows or 'nothing more'}",
+        f"taken out of {len(result.changed):,} files; rows that ingestion leaves out: {rows or 'none'}",
         "remembered by a keyed hash, so that later files don't bring the person back",
         f"the sources are the company's own and still name the person: {', '.join(result.sources)}",
         "models hold no rows, and forget what they learnt from this person when they are trained again",
