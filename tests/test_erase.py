@@ -23,6 +23,7 @@ PERSON = "c77-unmistakable"
 CONTACTS = """
   customers: {files: people.csv, columns: [customer_id, email]}
   consents: {files: consents.csv, columns: [customer_id, changed_at, channel, purpose, granted]}
+  products: {files: products.csv, columns: [product_id, category]}
 """
 
 
@@ -44,6 +45,7 @@ def erased_shop(shop: Shop) -> Path:
         orders[["customer_id"]].drop_duplicates().assign(email=lambda f: f["customer_id"] + "@example.org")
     )
     people.to_csv(config.parent / "people.csv", index=False)
+    (config.parent / "products.csv").write_text("product_id,category\np1,garden\n")
     people[["customer_id"]].assign(
         changed_at="2024-01-01 00:00:00", channel="email", purpose="marketing", granted="true"
     ).to_csv(config.parent / "consents.csv", index=False)
@@ -67,6 +69,8 @@ def test_r59_nothing_but_the_sources_names_the_person_afterwards(
     assert main(["erase", str(erased_shop), PERSON, "--quiet"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "company's own and still name the person: orders.csv" in said
+    assert "people.csv" in said
+    assert "products.csv" not in said  # no person is in it
     after = [f for folder in outputs for f in folder.rglob("*") if f.is_file() and names_somebody(f, PERSON)]
     assert after == []
     lists = root / "data" / "lists" / "corner" / "hello_again"
