@@ -23,7 +23,7 @@ from segml.models.next_category import PARTS, NextCategory
 from segml.pipelines.base import OpenBase, willing_sql
 from segml.pipelines.predictions import compare
 from segml.pipelines.promotion import Trained
-from segml.pipelines.schedule import Schedule, make_schedule
+from segml.pipelines.schedule import Schedule, make_schedule, window_facts
 from segml.registry.floor import DataCounts, DataFloor, require_floor
 from segml.registry.gate import GateRules, decide
 from segml.registry.registered import RegisteredModel
@@ -109,11 +109,7 @@ def _judged(
         facts={
             "predicts": f"the main category of a customer's next order, given one within {schedule.horizon} days",
             "population": "customers with an order of a known category",
-            "data_from": base.first_day.label,
-            "data_until": base.known_until.label,
-            "training_cutoffs": [c.label for c in (*schedule.training, schedule.calibration)],
-            "test_cutoff": schedule.test.label,
-            "customers": len(test),
+            **window_facts(schedule, base.first_day, base.known_until, len(test)),
             "features": {
                 "own_<i>": "orders mainly of the category at place i",
                 "recent_<i>": "of them, those of the last 90 days",

@@ -23,7 +23,7 @@ from segml.models.unsubscribe import UnsubscribeRisk
 from segml.pipelines.base import OpenBase, willing_sql
 from segml.pipelines.predictions import compare, own_metrics
 from segml.pipelines.promotion import Trained
-from segml.pipelines.schedule import make_schedule
+from segml.pipelines.schedule import make_schedule, window_facts
 from segml.registry.floor import DataCounts, DataFloor, require_floor
 from segml.registry.gate import GateRules, decide
 from segml.registry.registered import RegisteredModel
@@ -88,11 +88,7 @@ def train_unsubscribe(base: OpenBase, champion: RegisteredModel | None) -> Train
         facts={
             "predicts": f"the probability of an unsubscribe or a complaint within {horizon} days",
             "population": "people contacted within a year who have not refused yet",
-            "data_from": base.first_day.label,
-            "data_until": base.known_until.label,
-            "training_cutoffs": [c.label for c in (*schedule.training, schedule.calibration)],
-            "test_cutoff": schedule.test.label,
-            "customers": len(test),
+            **window_facts(schedule, base.first_day, base.known_until, len(test)),
             "features": dict(PRESSURE_COLUMNS),
             "limits": ["it supposes that people are contacted as often as they were before"],
         },

@@ -30,7 +30,7 @@ from segml.features.snapshot import load_labels, load_snapshot
 from segml.pipelines.drift import learn_reference
 from segml.pipelines.offer import offer_metrics, offer_plots
 from segml.pipelines.promotion import Trained
-from segml.pipelines.schedule import Schedule, unseen_season
+from segml.pipelines.schedule import Schedule, unseen_season, window_facts
 from segml.registry.floor import DataCounts, DataFloor, require_floor
 from segml.registry.gate import GateRules, decide
 from segml.registry.registered import RegisteredModel
@@ -90,11 +90,9 @@ class TrainingData:
         return {
             "predicts": predicts,
             "population": f"customers with an order in the {days} days before the cutoff; others are scored and marked",
-            "data_from": self.first_day.label,
-            "data_until": self.observed_until.label,
-            "training_cutoffs": [cutoff.label for cutoff in (*schedule.training, schedule.calibration)],
-            "test_cutoff": schedule.test.label,
-            "customers": len(self.population(schedule.test)[0]),
+            **window_facts(
+                schedule, self.first_day, self.observed_until, len(self.population(schedule.test)[0])
+            ),
             "features": {name: self.plan.meanings[name] for name in features},
             "limits": list(limits),
             "plan": self.plan.to_dict(),

@@ -173,3 +173,16 @@ def unseen_season(first_day: Cutoff, start: Cutoff, horizon: int) -> list[str]:
         f"the history has not seen this season: it begins on {first_day}, after {a_year_before}, so the total from "
         f"{start} to {until} is that of the latest windows; at a gift shop before Christmas it was 28 % too low"
     ]
+
+
+def window_facts(
+    schedule: Schedule, first_day: Cutoff, known_until: Cutoff, customers: int
+) -> dict[str, object]:
+    """Return what a model card says of the data's ends, the cutoffs and the people judged."""
+    return {
+        "data_from": first_day.label,
+        "data_until": known_until.label,
+        "training_cutoffs": [cutoff.label for cutoff in (*schedule.training, schedule.calibration)],
+        "test_cutoff": schedule.test.label,
+        "customers": customers,
+    }
