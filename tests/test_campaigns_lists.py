@@ -57,16 +57,14 @@ def three(**changes: Any) -> list[Campaign]:
 
 
 def consent_holds(tables: Tables, person: str) -> bool:
-    """Tell whether the last change before the cutoff is a consent, event by event (withdrawals win ties)."""
-    log = tables["consents"]
-    log = log[
-        (log["customer_id"] == person) & (log["changed_at"] < AS_OF.seconds) & (log["purpose"] == "marketing")
-    ]
+    """Tell whether the last change is a consent before the cutoff, event by event (withdrawals win ties)."""
+    log = tables["consents"].query("purpose == 'marketing' and (changed_at < @AS_OF.seconds or not granted)")
+    log = log[log["customer_id"] == person]
     log = log[(log["channel"] == "email") | ((log["channel"] == "") & ~log["granted"])]
     events = tables["email_events"]
     events = events[events["customer_id"].eq(person) & events["event"].isin(["unsubscribe", "complaint"])]
     changes = [(at, not granted) for at, granted in zip(log["changed_at"], log["granted"], strict=True)]
-    changes += [(at, True) for at in events["occurred_at"] if at < AS_OF.seconds]
+    changes += [(at, True) for at in events["occurred_at"]]
     return bool(changes) and not max(changes)[1]
 
 
@@ -87,13 +85,14 @@ def test_r56_properties_hold_on_any_base(seed: int) -> None:
             assert set(result.excluded) <= set(REASONS)
     assert len(people) == len(set(people))
     assert not set(people) & set(held)
-    sent = tables["email_events"].query("event == 'sent' and occurred_at < @AS_OF.seconds")
+    sent = tables["email_events"].query("event == 'sent'")
     for person in people:
         assert consent_holds(tables, person)
         for cap in how.caps:
             recent = sent[(sent["customer_id"] == person) & (sent["occurred_at"] >= day(cap.days))]
             assert len(recent) + 1 <= cap.contacts
-    objections = tables["consents"].query("purpose == 'profiling' and changed_at < @AS_OF.seconds")
+    counted = "purpose == 'profiling' and (changed_at < @AS_OF.seconds or not granted)"
+    objections = tables["consents"].query(counted)
     last = objections.sort_values(["changed_at", "granted"]).groupby("customer_id").head(99)
     for person, group in last.groupby("customer_id"):
         latest = group[group["changed_at"] == group["changed_at"].max()]
@@ -247,17 +246,25 @@ def test_r05_without_a_log_unknown_consent_is_no(tmp_path: Path) -> None:
     assert manifest["consent_basis"] == "soft opt-in of customers"
 
 
-def test_r02_rows_at_or_after_the_cutoff_change_nothing(tmp_path: Path) -> None:
+def _until(tables: Tables, name: str, column: str, kept: str = "") -> pd.DataFrame:
+    """Return the rows before the cutoff, and those after it that fit `kept`."""
+    rows = tables[name]
+    early = rows[column] < AS_OF.seconds
+    return rows[early | rows.eval(kept) if kept else early]
+
+
+def test_r02_what_gives_counts_only_before_the_cutoff(tmp_path: Path) -> None:
     tables = world()
-    later = dict(tables)
-    for name, column in (
-        ("consents", "changed_at"),
-        ("email_events", "occurred_at"),
-        ("returns", "returned_at"),
-    ):
-        later[name] = tables[name][tables[name][column] < AS_OF.seconds]
+    refusals = "event in ['sent', 'unsubscribe', 'complaint']"
+    earlier = {
+        **tables,
+        "consents": _until(tables, "consents", "changed_at", "not granted"),
+        "email_events": _until(tables, "email_events", "occurred_at", refusals),
+    }
+    assert len(earlier["consents"]) < len(tables["consents"])
+    assert len(earlier["email_events"]) < len(tables["email_events"])
     build(tables, three(), tmp_path / "one")
-    build(later, three(), tmp_path / "two")
+    build(earlier, three(), tmp_path / "two")
     for name in ("vip", "win_back", "rest"):
         place = f"{name}/as_of=2018-01-01/manifest.json"
         assert (tmp_path / "one" / place).read_bytes() == (tmp_path / "two" / place).read_bytes()

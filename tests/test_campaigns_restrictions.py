@@ -156,15 +156,15 @@ def test_r03_suppressing_one_record_of_a_person_suppresses_the_person(tmp_path: 
 
 def test_every_mistake_in_suppression_files_is_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("customerid,reason\nc1,x\n")
-    (tmp_path / "b.csv").write_text("customer_id,email_sha256\nc1,\n,\n,abc\n")
+    (tmp_path / "b.csv").write_text("customer_id,email_sha256,reason\nc1,,\n,,asked\n,abc,\n")
     people = base(["DK"])["customers"]
     people.to_parquet(tmp_path / "customers.parquet")
     with pytest.raises(DataError) as caught:
         read_suppressions([tmp_path / "a.csv", tmp_path / "b.csv"], tmp_path / "customers.parquet")
     message = str(caught.value)
     assert "unknown column 'customerid'; did you mean 'customer_id'?" in message.replace(" (did", "; did")
-    assert "no column names anybody" in message
-    assert "1 lines name nobody, the first is line 3" in message
+    assert "no column names a customer" in message
+    assert "1 lines name no customer, the first in line 3" in message
     assert "1 values of email_sha256 are no SHA-256, the first in line 4" in message
 
 
@@ -199,7 +199,9 @@ def test_suppression_files_are_found_by_pattern_and_one_that_is_missing_stops_th
             "c17",
             "c18",
         ]
-        assert found.text == "3 suppressions keep out 2 people; 1 entries are nobody of this base"
+        assert found.text == (
+            "3 suppressions keep out 2 customers; 1 entry matches no customer of this base (asked.csv line 4: 'x')"
+        )
         stop.write_text("customer_id,reason\nc17,asked\n")
         assert read_suppressions([stop], opened.report.folder / "customers.parquet").digest != found.digest
         stop.unlink()

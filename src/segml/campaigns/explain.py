@@ -94,7 +94,7 @@ class PersonExplained:
     global_arm: int
     globally_held_out: bool
     objection: bool
-    consents: pd.DataFrame  # channel, purpose, granted, since
+    consents: pd.DataFrame  # channel, purpose, granted, since, source
     contacts: dict[str, str]
     campaigns: tuple[CampaignExplained, ...]
 
@@ -326,9 +326,9 @@ def _numbers(
 def _consents(run: ListRun, person: str) -> pd.DataFrame:
     log = consent_log_sql(run.available, run.as_of)
     if not log:
-        return pd.DataFrame(columns=["channel", "purpose", "granted", "since"])
+        return pd.DataFrame(columns=["channel", "purpose", "granted", "since", "source"])
     rows = run.engine.fetch(
-        "select coalesce(channel, 'any') as channel, purpose, max(stamp) as stamp"
+        "select coalesce(channel, 'any') as channel, purpose, max(stamp) as stamp, max_by(source, stamp) as source"
         f" from ({log}) log where customer_id = {text_sql(person)} group by channel, purpose order by 1, 2"
     )
     stamps = rows.pop("stamp").astype("int64")

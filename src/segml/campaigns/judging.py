@@ -29,6 +29,7 @@ from segml.campaigns.policy import (
     cases_sql,
     contacts_sql,
     first_case_sql,
+    late_refusals_sql,
     people_sql,
 )
 from segml.campaigns.restrictions import restriction_cases, restriction_columns, restriction_warnings
@@ -127,17 +128,42 @@ def prepare_run(
         engine.drop("list_one")
     history = list_history(engine, folder, as_of)
     warnings += restriction_warnings(settings, available)
+    if person is None:
+        warnings += late_refusals(engine, available, as_of)
     more = restriction_columns(engine, available, settings, as_of)
     engine.run(people_sql(available, campaigns, settings, as_of, use_global, history, more), "list_people")
     tag_columns = _tag_columns(engine, campaigns)
     if tag_columns:
         engine.run(tags_side_by_side_sql(tag_columns), "list_tags")
     limits = learn_limits(engine, campaigns, available)
-    contacts = contacts_sql(available, as_of, history)
+    contacts = contacts_sql(available, history)
     run = ListRun(
         engine, settings, as_of, run_id, folder, available, limits, tag_columns, contacts, base, use_global
     )
     return run, warnings
+
+
+_LATE = {
+    "withdrawal": ("withdrawal of consent", "withdrawals of consent"),
+    "objection": ("objection to profiling", "objections to profiling"),
+    "unsubscribe": ("unsubscription", "unsubscriptions"),
+    "complaint": ("complaint", "complaints"),
+    "bounce": ("hard bounce", "hard bounces"),
+    "contact": ("contact that counts against a cap", "contacts that count against a cap"),
+}
+
+
+def late_refusals(engine: Engine, available: Mapping[str, Sequence[str]], as_of: Cutoff) -> list[str]:
+    """Say how many refusals and contacts are dated at or after the day of the lists, and count all the same."""
+    query = late_refusals_sql(available, as_of)
+    rows = engine.fetch(query) if query else None
+    if rows is None or not len(rows):
+        return []
+    told = [
+        f"{entries:,} {_LATE[kind][int(entries) != 1]} ({customers:,} customer{'s' if customers != 1 else ''})"
+        for kind, entries, customers in rows[["kind", "entries", "customers"]].itertuples(index=False)
+    ]
+    return [f"dated on or after {as_of} and counted all the same: {', '.join(told)}"]
 
 
 def _tag_columns(engine: Engine, campaigns: Sequence[Campaign]) -> dict[str, str]:
@@ -231,7 +257,8 @@ def people_joined_sql(
             " on attempts.customer_id = people.customer_id"
         )
     for name in campaign.counted_campaigns:
-        counted = attempts_sql(run.contacts, name) if run.contacts else NO_ATTEMPTS
+        # evidence for belonging to an audience, and so as of the day
+        counted = attempts_sql(run.contacts, name, run.as_of) if run.contacts else NO_ATTEMPTS
         alias = f"attempts_of_{name}"
         joins.append(f" left join ({counted}) {alias} on {alias}.customer_id = people.customer_id")
     return "list_people people" + "".join(joins)

@@ -1,8 +1,10 @@
 """What may be sent to whom: consent, objection, quiet days and contact caps, as one row a person.
 
-Everything is as of the cutoff: an event at or after it is not known yet. Unknown consent is no. Where two changes of
-consent fall on the same second, the withdrawal stands. An unsubscription or a complaint about a mail withdraws
-marketing consent for its channel until it is given again.
+What gives is as of the cutoff: a consent at or after it is not known yet. What takes away is read to the end of every
+log: a withdrawal, an objection, an unsubscription, a complaint, a hard bounce, a contact that counts against a cap.
+Unknown consent is no. Where two changes of consent fall on the same second, the withdrawal stands. An unsubscription or
+a complaint about a mail withdraws marketing consent for its channel until it is given again; so does a hard bounce,
+until something arrives at the address again.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from segml.campaigns.audience import literal
 from segml.campaigns.catalogue import Campaign
 from segml.campaigns.restrictions import confirmed_channels
 from segml.config import ListSettings
+from segml.tables.catalog import ARRIVALS, BOUNCES, REFUSALS
+from segml.tables.consent import said_by_sql
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
 # The first that applies is the one reported; the order is part of the files' meaning.
@@ -78,13 +82,13 @@ def people_sql(
         chosen += [f"cast(null as bigint) as {name}" for name in _consent_names(campaigns)]
         chosen += [f"false as confirmed_{name}" for name in strict]
     for name, query in (
-        ("complaint", _complaints_sql(available, as_of)),
-        ("return", _returns_sql(available, as_of)),
+        ("complaint", _complaints_sql(available)),
+        ("return", _returns_sql(available, as_of.plus_days(settings.quiet_days))),
     ):
         if query:
             joins.append(f" left join ({query}) last_{name} on {_same(f'last_{name}')}")
         chosen.append(f"{f'last_{name}.happened_at' if query else 'cast(null as bigint)'} as {name}_at")
-    contacts = contacts_sql(available, as_of, history)
+    contacts = contacts_sql(available, history)
     if contacts and settings.caps:
         joins.append(f" left join ({_capped_sql(contacts, settings, as_of)}) caps on {_same('caps')}")
         chosen.append("coalesce(caps.capped, false) as capped")
@@ -95,28 +99,30 @@ def people_sql(
     return f"select {', '.join(chosen)} from list_base base" + "".join(joins) + restrictions[0]
 
 
-def contacts_sql(available: Columns, as_of: Cutoff, history: bool) -> str:
-    """Return earlier contacts, one row each: customer_id, campaign ('' when unknown), at, listed (0 sent, 1 listed).
+def contacts_sql(available: Columns, history: bool) -> str:
+    """Return contacts, one row each: customer_id, campaign ('' when unknown), at, listed (0 sent, 1 listed).
 
-    A list of ours is a contact on its day, whether or not the sending tool reports back.
+    An earlier list of ours is a contact on its day, whether or not the sending tool reports back. What was sent is read
+    to the end of the log: it counts against caps, attempts and cool-downs whatever the day of the lists.
     """
     parts = []
     if "email_events" in available:
         campaign = "coalesce(campaign_id, '')" if "campaign_id" in available["email_events"] else "''"
         parts.append(
             f"select customer_id, {campaign} as campaign, occurred_at as happened_at, 0 as listed from email_events"
-            f" where event = 'sent' and occurred_at < {as_of.seconds}"
+            " where event = 'sent'"
         )
     if history:
         parts.append("select customer_id, campaign, happened_at, 1 as listed from list_history")
     return " union all ".join(parts)
 
 
-def attempts_sql(contacts: str, campaign: str) -> str:
-    """Return earlier contacts of one campaign: customer_id, attempts, last_at."""
+def attempts_sql(contacts: str, campaign: str, before: Cutoff | None = None) -> str:
+    """Return contacts of one campaign, those before a cutoff alone if it is given: customer_id, attempts, last_at."""
+    until = f" and happened_at < {before.seconds}" if before else ""
     return (
         f"select customer_id, {_contacts_once('true')} as attempts, max(happened_at) as last_at"
-        f" from ({contacts}) contacts where campaign = {literal(campaign)} group by customer_id"
+        f" from ({contacts}) contacts where campaign = {literal(campaign)}{until} group by customer_id"
     )
 
 
@@ -173,7 +179,11 @@ def consent_ok_sql(campaign: Campaign, settings: ListSettings) -> str:
 
 
 def consent_log_sql(available: Columns, as_of: Cutoff) -> str:
-    """Return changes of consent before the cutoff: customer_id, channel, purpose, stamp, confirmed; or nothing."""
+    """Return the changes of consent that count at the cutoff, or nothing where no table tells of any.
+
+    Columns: customer_id, channel, purpose, stamp, confirmed, source (consent, unsubscribe, complaint or bounce).
+    Consent given counts before the cutoff, what takes it away whenever it happened.
+    """
     # `stamp` orders changes by time and, within a second, withdrawals (odd) after consents (even): its maximum is
     # the state, and no window function is needed.
     parts = []
@@ -187,21 +197,69 @@ def consent_log_sql(available: Columns, as_of: Cutoff) -> str:
         parts.append(
             f"select customer_id, {channel} as channel, purpose,"
             " changed_at * 2 + case when cast(granted as boolean) then 0 else 1 end as stamp,"
-            f" cast(granted as boolean) and {confirmed} as confirmed"
-            f" from consents where changed_at < {as_of.seconds}"
+            f" cast(granted as boolean) and {confirmed} as confirmed, 'consent' as source"
+            f" from consents where {said_by_sql(as_of)}"
         )
     if "email_events" in available:
-        channel = (
-            "coalesce(nullif(trim(channel), ''), 'email')"
-            if "channel" in available["email_events"]
-            else "'email'"
+        channel = _event_channel(available)
+        withdrawn = (
+            f"{channel} as channel, 'marketing' as purpose, occurred_at * 2 + 1 as stamp, false as confirmed"
         )
         parts.append(
-            f"select customer_id, {channel} as channel, 'marketing' as purpose, occurred_at * 2 + 1 as stamp,"
-            " false as confirmed"
-            f" from email_events where event in ('unsubscribe', 'complaint') and occurred_at < {as_of.seconds}"
+            f"select customer_id, {withdrawn}, event as source from email_events where event in {_listed(REFUSALS)}"
         )
+        parts.append(_bounces_sql(channel, as_of))
     return " union all ".join(parts)
+
+
+def _event_channel(available: Columns) -> str:
+    named = "channel" in available["email_events"]
+    return "coalesce(nullif(trim(channel), ''), 'email')" if named else "'email'"
+
+
+def _bounces_sql(channel: str, as_of: Cutoff) -> str:
+    """Each address that bounced and at which nothing has arrived since, as a withdrawal of marketing by its channel."""
+    bounced = f"max(case when event in {_listed(BOUNCES)} then occurred_at end)"
+    arrived = (
+        f"max(case when event in {_listed(ARRIVALS)} and occurred_at < {as_of.seconds} then occurred_at end)"
+    )
+    some = f"select customer_id from email_events where event in {_listed(BOUNCES)}"
+    last = (
+        f"select customer_id, {channel} as channel, {bounced} as bounced_at, {arrived} as arrived_at"
+        f" from email_events where customer_id in ({some}) group by customer_id, {channel}"
+    )
+    return (
+        "select customer_id, channel, 'marketing' as purpose, bounced_at * 2 + 1 as stamp, false as confirmed,"
+        f" 'bounce' as source from ({last}) last_bounce where bounced_at >= coalesce(arrived_at, bounced_at)"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"({', '.join(literal(name) for name in names)})"
+
+
+def late_refusals_sql(available: Columns, as_of: Cutoff) -> str:
+    """Return the query that counts what takes away at or after the cutoff: kind, entries, customers; or nothing."""
+    log = consent_log_sql(available, as_of)
+    parts = []
+    if log:
+        refused = "when purpose = 'profiling' then 'objection' else 'withdrawal'"
+        kind = f"case when source <> 'consent' then source {refused} end"
+        parts.append(
+            f"select {kind} as kind, customer_id from ({log}) log where stamp >= {2 * as_of.seconds}"
+        )
+    if "email_events" in available:
+        parts.append(
+            "select 'contact' as kind, customer_id from email_events"
+            f" where event = 'sent' and occurred_at >= {as_of.seconds}"
+        )
+    union = " union all ".join(parts)
+    return (
+        "select kind, count(*) as entries, count(distinct customer_id) as customers"
+        f" from ({union}) late group by kind order by kind"
+        if parts
+        else ""
+    )
 
 
 def _consent_states_sql(log: str, campaigns: Sequence[Campaign], strict: Sequence[str]) -> str:
@@ -231,17 +289,15 @@ def _consent_name(channel: str, purpose: str) -> str:
     return f"consent_{channel}_{purpose}"
 
 
-def _complaints_sql(available: Columns, as_of: Cutoff) -> str:
+def _complaints_sql(available: Columns) -> str:
     parts = []
     if "email_events" in available:
         parts.append(
-            "select customer_id, occurred_at as happened_at from email_events"
-            f" where event = 'complaint' and occurred_at < {as_of.seconds}"
+            "select customer_id, occurred_at as happened_at from email_events where event = 'complaint'"
         )
     if "kind" in available.get("support_tickets", ()):
         parts.append(
-            "select customer_id, opened_at as happened_at from support_tickets"
-            f" where kind = 'complaint' and opened_at < {as_of.seconds}"
+            "select customer_id, opened_at as happened_at from support_tickets where kind = 'complaint'"
         )
     union = " union all ".join(parts)
     return (
@@ -251,11 +307,12 @@ def _complaints_sql(available: Columns, as_of: Cutoff) -> str:
     )
 
 
-def _returns_sql(available: Columns, as_of: Cutoff) -> str:
+def _returns_sql(available: Columns, until: Cutoff) -> str:
+    """Last return before `until`: a return within the quiet days after the lists' day keeps out as one before it."""
     if "returns" not in available:
         return ""
     return (
-        f"select customer_id, max(returned_at) as happened_at from returns where returned_at < {as_of.seconds}"
+        f"select customer_id, max(returned_at) as happened_at from returns where returned_at < {until.seconds}"
         " group by customer_id"
     )
 

@@ -1,15 +1,14 @@
 """Suppression lists: people whom the company does not write to, whatever they consented to.
 
 Files name them by customer id, by e-mail or phone, or by the SHA-256 of either; the address of one customer keeps
-every customer out who has it. A file that can't be used is an error: a suppression that is skipped is a mail to
-somebody who was promised none.
+every customer out who has it. A file that can't be used is an error, and so is an id that differs from a customer's in
+leading zeros or case alone: a suppression that is skipped is a mail to a customer who was promised none.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from segml.campaigns.suppression_files import read_entries
 from segml.contacts.contact_data import clean_contacts
-from segml.errors import DataError, did_you_mean
+from segml.errors import DataError
 from segml.tables.partition import file_sha256
 
-KEYS = ("customer_id", "email", "phone", "email_sha256", "phone_sha256")
 _BATCH = 100_000
-_HASH = re.compile(r"[0-9a-f]{64}")
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,25 @@ class Suppressions:
         Lines of all files, and those that are no customer of this base.
     digest : str
         Of the files' contents.
+    examples : tuple of str
+        The first of the unmatched entries, by file and line; addresses are not shown.
     """
 
     people: pa.Table
     entries: int
     unmatched: int
     digest: str
+    examples: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """Say it in one line."""
-        return (
-            f"{self.entries:,} suppressions keep out {self.people.num_rows:,} people; {self.unmatched:,} entries are"
-            " nobody of this base"
-        )
+        kept = f"{self.entries:,} suppressions keep out {self.people.num_rows:,} customers"
+        if not self.unmatched:
+            return kept
+        others = ", ..." if self.unmatched > len(self.examples) else ""
+        entries = "entry matches" if self.unmatched == 1 else "entries match"
+        return f"{kept}; {self.unmatched:,} {entries} no customer of this base ({', '.join(self.examples)}{others})"
 
 
 def read_suppressions(
@@ -63,8 +67,9 @@ def read_suppressions(
     Parameters
     ----------
     files : sequence of Path
-        CSV or Parquet, with one or more of `customer_id, email, phone, email_sha256, phone_sha256`, and `reason`
-        where one is given. Hashes are of the trimmed lower-case address, and of the phone number in E.164.
+        Text or Parquet, with one or more of `customer_id, email, phone, email_sha256, phone_sha256`, and `reason`
+        where one is given; see `read_entries`. Hashes are of the trimmed lower-case address, and of the phone number
+        in E.164.
     customers : Path
         The validated customers.
     region : str
@@ -75,13 +80,12 @@ def read_suppressions(
     Raises
     ------
     DataError
-        All mistakes of all files at once: unknown columns, lines that name nobody, hashes that are none.
+        All mistakes of all files at once: unknown columns, lines that name nobody, hashes that are none, ids that
+        are nearly a customer's.
     """
     mistakes: list[str] = []
-    frames = [_read(file, mistakes) for file in files]
-    if mistakes:
-        raise DataError("suppression lists are wrong:\n  - " + "\n  - ".join(mistakes), "correct the files")
-    entries = pd.concat(frames, ignore_index=True)
+    entries = pd.concat([read_entries(file, mistakes) for file in files], ignore_index=True)
+    _raise_if(mistakes)
     for kind in ("email", "phone"):
         entries[f"{kind}_sha256"] = entries[f"{kind}_sha256"].fillna(_hashed(entries, kind, region))
     if records is not None:
@@ -89,47 +93,53 @@ def read_suppressions(
         person = known.drop_duplicates("customer_id").set_index("customer_id")["person_id"]
         entries["customer_id"] = entries["customer_id"].map(person).fillna(entries["customer_id"])
     found = _matches(entries, customers, region)
+    unmatched = entries[~entries.index.isin(found["entry"])]
+    _refuse_near_misses(unmatched, records or customers)
     people = found.sort_values(["customer_id", "reason"]).drop_duplicates("customer_id")
     return Suppressions(
         pa.Table.from_pandas(people[["customer_id", "reason"]], preserve_index=False),
         len(entries),
-        len(entries) - found["entry"].nunique(),
+        len(unmatched),
         hashlib.sha256("".join(file_sha256(file) for file in files).encode()).hexdigest(),
+        tuple(_shown(unmatched.head(_SHOWN))),
     )
 
 
-def _read(file: Path, mistakes: list[str]) -> pd.DataFrame:
-    try:
-        frame = (
-            pd.read_parquet(file).astype("string")
-            if file.suffix == ".parquet"
-            else pd.read_csv(file, dtype="string", keep_default_na=False, na_values=[""])
-        )
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        mistakes.append(f"{file}: not readable: {str(error).splitlines()[0]}")
-        return pd.DataFrame()
-    known = (*KEYS, "reason")
-    for name in frame.columns:
-        if name not in known:
-            mistakes.append(
-                f"{file}: unknown column {name!r}{did_you_mean(str(name), known)}; one of {list(known)}"
-            )
-    keys = [name for name in KEYS if name in frame.columns]
-    if not keys:
-        mistakes.append(f"{file}: no column names anybody; give one of {list(KEYS)}")
-    frame = frame.reindex(columns=list(known)).astype("string")
-    frame["reason"] = frame["reason"].fillna("unspecified")
-    empty = frame.index[frame[list(KEYS)].isna().all(axis=1)]
-    if keys and len(empty):
-        mistakes.append(f"{file}: {len(empty):,} lines name nobody, the first is line {int(empty[0]) + 2}")
-    for name in ("email_sha256", "phone_sha256"):
-        frame[name] = frame[name].str.strip().str.lower()
-        wrong = frame.index[frame[name].notna() & ~frame[name].fillna("").str.fullmatch(_HASH)]
-        if len(wrong):
-            mistakes.append(
-                f"{file}: {len(wrong):,} values of {name} are no SHA-256, the first in line {wrong[0] + 2}"
-            )
-    return frame
+def _raise_if(mistakes: Sequence[str]) -> None:
+    if mistakes:
+        raise DataError("suppression lists are wrong:\n  - " + "\n  - ".join(mistakes), "correct the files")
+
+
+def _shown(entries: pd.DataFrame) -> Iterator[str]:
+    """Each entry by file and line, and by its id where it has one; addresses stay out of messages."""
+    for row in entries[["file", "line", "written"]].astype("string").fillna("").to_dict("records"):
+        yield f"{row['file']} line {row['line']}" + (f": {row['written']!r}" if row["written"] else "")
+
+
+def _refuse_near_misses(unmatched: pd.DataFrame, known: Path) -> None:
+    """Raise where an id that no customer has differs from a customer's in leading zeros or case alone."""
+    asked = unmatched[unmatched["written"].notna()]
+    asked = asked.assign(loose=_loose(pa.array(asked["written"], pa.string())).to_pylist())
+    if not len(asked):
+        return
+    wanted = pa.array(asked["loose"].unique().tolist(), pa.string())
+    near: dict[str, str] = {}
+    for batch in pq.ParquetFile(known).iter_batches(_BATCH, columns=["customer_id"]):
+        ids = batch.column("customer_id").cast(pa.string())
+        loose = _loose(ids)
+        here = pc.is_in(loose, value_set=wanted)
+        for key, name in zip(loose.filter(here).to_pylist(), ids.filter(here).to_pylist(), strict=True):
+            near[key] = min(name, near.get(key, name))
+    wrong = asked[asked["loose"].isin(list(near))]
+    told = [
+        f"{shown} is no customer, and {near[key]!r} is one: a spreadsheet may have changed the ids"
+        for shown, key in zip(_shown(wrong.head(_SHOWN)), wrong["loose"], strict=False)
+    ]
+    _raise_if([*told, *([f"and {len(wrong) - _SHOWN:,} more like these"] if len(wrong) > _SHOWN else [])])
+
+
+def _loose(ids: pa.Array) -> pa.Array:
+    return pc.utf8_ltrim(pc.utf8_lower(ids), characters="0")
 
 
 def _hashed(entries: pd.DataFrame, kind: str, region: str) -> pd.Series:

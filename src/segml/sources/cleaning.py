@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from segml.config import CleaningSettings
 from segml.engine.duckdb import quoted
 from segml.errors import did_you_mean
-from segml.tables.catalog import TABLES
+from segml.tables.catalog import BOUNCES, REFUSALS, TABLES
 from segml.tables.checks import Violation, unknown_table
 from segml.tables.schema import Table
 from segml.time_windows import Cutoff
@@ -98,9 +98,10 @@ def old_rows_sql(table: Table, until: Cutoff) -> str:
     Examples
     --------
     >>> old_rows_sql(TABLES["email_events"], Cutoff(1))
-    "reason is null and occurred_at < 86400 and event not in ('unsubscribe', 'complaint')"
+    "reason is null and occurred_at < 86400 and event not in ('unsubscribe', 'complaint', 'bounce', 'hard_bounce')"
     """
-    withdrawals = " and event not in ('unsubscribe', 'complaint')" if table.name == "email_events" else ""
+    refusals = ", ".join(quoted(event) for event in (*REFUSALS, *BOUNCES))
+    withdrawals = f" and event not in ({refusals})" if table.name == "email_events" else ""
     return f"reason is null and {table.time_column} < {until.seconds}{withdrawals}"
 
 

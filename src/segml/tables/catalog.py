@@ -21,7 +21,13 @@ EMAIL_EVENTS = (
     "unsubscribe",
     "complaint",
     "bounce",
+    "hard_bounce",
+    "soft_bounce",
 )
+# What takes a permission away. A bounce of unknown kind counts as a hard one until something arrives after it.
+REFUSALS = ("unsubscribe", "complaint")
+BOUNCES = ("bounce", "hard_bounce")
+ARRIVALS = ("delivered", "open", "click", "response")
 
 CUSTOMERS = Table(
     "customers",

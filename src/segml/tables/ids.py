@@ -95,6 +95,14 @@ def placeholder_sql(id_expression: str) -> str:
     return f"lower({id_expression}) in ({listed})"
 
 
+def loose_id_sql(id_expression: str) -> str:
+    """Return SQL for an id without leading zeros and in lower case: equal for ids that a spreadsheet makes one of.
+
+    Two ids that differ in nothing else are two ids; where one of them is unknown, it is probably the other.
+    """
+    return f"ltrim(lower({id_expression}), '0')"
+
+
 def normalised_id(text: str) -> str:
     r"""Return one id as every table holds it.
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segml.terminal.parts import heading, listing, make_table, remark, short_path
+from segml.time_windows import Cutoff
 
 if TYPE_CHECKING:
     from segml.campaigns.explain import CampaignExplained
@@ -109,8 +110,8 @@ def explain_screen(result: ExplainResult) -> RenderableType:
     if person.objection:
         parts.append(Padding(Text("objected to profiling: no features, scores or lists", "yellow"), (0, 2)))
     consents = {
-        f"{row.purpose} by {row.channel}": f"{'given' if row.granted else 'withdrawn'} on {row.since}"
-        for row in person.consents.itertuples()
+        f"{row['purpose']} by {row['channel']}": _consent_text(row, result.as_of)
+        for row in person.consents.to_dict("records")
     }
     parts.append(listing("consent", consents or {"no log": "unknown is no, or the stated basis"}))
     for place in (1, 2, 3):
@@ -129,6 +130,15 @@ def explain_screen(result: ExplainResult) -> RenderableType:
     tags = {f"{row.family}.{row.tag}": str(row.value) for row in result.tags.itertuples()}
     parts.append(listing("tags", tags))
     return Group(*parts)
+
+
+_WITHDRAWN = {"unsubscribe": "unsubscribed", "complaint": "withdrawn by a complaint", "bounce": "hard bounce"}
+
+
+def _consent_text(row: dict[Any, Any], as_of: Cutoff) -> str:
+    """Return what was said last and when; what is dated after the day of the lists counts, and says so."""
+    what = "given" if row["granted"] else _WITHDRAWN.get(row["source"], "withdrawn")
+    return f"{what} on {row['since']}" + (f", after {as_of}" if Cutoff.parse(row["since"]) >= as_of else "")
 
 
 def example_lines(result: ExplainResult) -> list[RenderableType]:
