@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from segml.engine import Engine, open_engine
 from segml.engine.duckdb import DuckDBEngine
 from segml.engine.keys import arm, arm_sql, hash_key, hash_sql
 from segml.engine.quantiles import quantile_sql
+from segml.engine.spill import sweep_spills
 from segml.errors import ConfigurationError, DataError, OutputError, SegmlError
 from segml.features.plan import make_plan
 from segml.features.snapshot import (
@@ -226,6 +229,26 @@ def test_a_truncated_parquet_file_is_a_data_error(duck: Engine, tmp_path: Path) 
     file.write_bytes(file.read_bytes()[:-200])
     with pytest.raises(DataError, match="orders: not readable as Parquet"):
         duck.register("orders", file)
+
+
+def test_spill_folders_of_killed_processes_are_swept_and_others_are_not() -> None:
+    made = (
+        "import time; from segml.engine.spill import SpillFolder;"
+        " spill = SpillFolder(); print(spill.path, flush=True); time.sleep(60)"
+    )
+    with (
+        DuckDBEngine(threads=1) as mine,
+        subprocess.Popen([sys.executable, "-c", made], stdout=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stdout is not None
+        other = Path(process.stdout.readline().strip())
+        sweep_spills()
+        assert other.is_dir()
+        process.kill()
+        process.wait()
+        assert sweep_spills() >= 1
+        assert not other.exists()
+        assert Path(str(mine.value("select current_setting('temp_directory')"))).is_dir()
 
 
 def test_a_full_spill_folder_is_an_output_error(tmp_path: Path) -> None:

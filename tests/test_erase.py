@@ -12,8 +12,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+import segml.pipelines.erase as erase_module
 from segml.cli import main
 from segml.config import load_config
+from segml.registry.erasure import rewrite_artifacts
+from segml.registry.store import ModelStore
+from segml.registry.tracking import TrackingAddress
 from segml.sources.erased import erased_digest, erased_digest_sql
 from segml.tables.partition import file_sha256, read_manifest
 from test_cli import CAMPAIGN, CONFIGURATION, Shop, one_order_each, shop
@@ -117,3 +121,68 @@ def test_the_memory_is_hmac_sha256_in_python_and_in_sql(person: str) -> None:
     key = bytes(range(32))
     (found,) = duckdb.execute(f"select {erased_digest_sql(key, '?')}", [person]).fetchone() or ("",)
     assert found == erased_digest(key, person) == hmac.new(key, person.encode(), hashlib.sha256).hexdigest()
+
+
+def _naming(root: Path, *texts: str) -> list[Path]:
+    """Return the files under data/ and mlruns/ that hold one of the texts."""
+    files = [file for part in ("data", "mlruns") for file in (root / part).rglob("*") if file.is_file()]
+    return [file for file in files if any(names_somebody(file, text) for text in texts)]
+
+
+@pytest.mark.parametrize("step", ["_rewrite", "_refresh_manifests", "_export_again"])
+def test_r59_an_interrupted_erasure_is_finished_by_running_it_again(
+    step: str, erased_shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = {"left": 6 if step != "_export_again" else 0}
+    whole = getattr(erase_module, step)
+
+    def interrupted(*given: object) -> object:
+        calls["left"] -= 1
+        if calls["left"] < 0:
+            raise KeyboardInterrupt
+        return whole(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erase_module, step, interrupted)
+        assert main(["erase", str(erased_shop), PERSON, "--quiet"]) == 130
+    assert main(["data", str(erased_shop), "--quiet"]) == 0
+    assert "an erasure was interrupted" in " ".join(capsys.readouterr().err.split())
+    assert main(["erase", str(erased_shop), PERSON, "--quiet"]) == 0
+    assert _naming(erased_shop.parent, PERSON, f"{PERSON}@example.org") == []
+    capsys.readouterr()
+    assert main(["data", str(erased_shop), "--quiet"]) == 0
+    assert "interrupted" not in capsys.readouterr().err
+
+
+def test_r59_what_a_killed_erasure_left_beside_is_swept(erased_shop: Path) -> None:
+    half = (
+        erased_shop.parent / "data" / "scores" / "corner" / "as_of=2024-12-20" / ".writing-scores.parquet-77"
+    )
+    half.write_text(PERSON)
+    assert main(["erase", str(erased_shop), PERSON, "--quiet"]) == 0
+    assert not half.exists()
+
+
+def test_contact_data_are_readable_by_their_owner_only(erased_shop: Path) -> None:
+    root = erased_shop.parent
+    with_contacts = {file.parent for file in _naming(root, f"{PERSON}@example.org")}
+    assert {place.name for place in with_contacts} == {"corner", "klaviyo"}
+    for place in with_contacts:
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+        assert {stat.S_IMODE(file.stat().st_mode) for file in place.iterdir()} == {0o600}
+
+
+def test_r59_artifacts_of_a_server_are_fetched_changed_and_stored_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ModelStore(tmp_path / "mlruns")
+    with store.training_run("corner", "a training") as run:
+        run.log_frame(pd.DataFrame({"customer_id": ["a", "b"]}).set_index("customer_id"), "tables/typical")
+        run.log_frame(pd.DataFrame({"size": [3]}), "sizes")
+    monkeypatch.setattr(TrackingAddress, "folder", property(lambda self: None))
+    changed = rewrite_artifacts(
+        store, "corner", (".csv",), lambda file: erase_module._without_in_csv(file, ["a"])
+    )
+    assert changed == [f"runs:/{run.run_id}/tables/typical.csv"]
+    files = {file.name: file.read_text() for file in (tmp_path / "mlruns").rglob("*.csv")}
+    assert files == {"typical.csv": "customer_id\nb\n", "sizes.csv": ",size\n0,3\n"}

@@ -122,7 +122,7 @@ def _run(options: argparse.Namespace) -> int:
     from segml.config import load_config
     from segml.pipelines.narration import Silent
     from segml.sources.flat import load_flat_config
-    from segml.tables.partition import run_lock, sweep
+    from segml.tables.partition import STAGES, run_lock, sweep
 
     overrides = list(options.overrides) + ([f"as_of='{options.as_of}'"] if options.as_of else [])
     flat = load_flat_config(options.config, overrides)
@@ -130,18 +130,27 @@ def _run(options: argparse.Namespace) -> int:
     console = Console(highlight=False)
     narrator: Narrator = Silent() if options.quiet else terminal.RichNarrator(console)
     with run_lock(config.path(config.data_folder, "locks", config.base)):
-        for stage in ("validated", "features", "scores", "tags", "lists", "measured", "reports"):
+        for stage in STAGES:
             sweep(config.data_path(stage))
         if flat is not None:
             from segml.pipelines.flat import run_flat
 
             console.print(terminal.flat_screen(run_flat(options.command, flat, narrator)))
             return 0
+        _tell_unfinished(config.data_path("erased"), options.command)
         pipeline = importlib.import_module(f"segml.pipelines.{options.command}")
         subject = (options.customer,) if options.command in _OF_ONE_CUSTOMER else ()
         outcome = getattr(pipeline, options.command)(config, *subject, narrator)
     console.print(getattr(terminal, f"{options.command}_screen")(outcome))
     return int(getattr(outcome, "exit_code", 0))
+
+
+def _tell_unfinished(memory: Path, command: str) -> None:
+    """Say that an erasure was interrupted: files may still name the person, who is left out of every table already."""
+    from segml.sources.erased import has_unfinished
+
+    if command != "erase" and has_unfinished(memory):
+        _complain("an erasure was interrupted and is not finished; run `segml erase CONFIG CUSTOMER` again")
 
 
 def _write_shop(options: argparse.Namespace) -> int:

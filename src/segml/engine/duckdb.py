@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from segml.engine.base import Engine
+from segml.engine.spill import SpillFolder
 from segml.errors import DataError, OutputError
 
 # A dictionary of measurements is soon larger than they are: written so, a snapshot takes a third less time and 3 % more
@@ -40,9 +39,9 @@ class DuckDBEngine(Engine):
     name = "duckdb"
 
     def __init__(self, memory: str = "", threads: int | None = None, spill_limit: str = "50GB") -> None:
-        self._spill = Path(tempfile.mkdtemp(prefix="segml-spill-"))
+        self._spill = SpillFolder()
         settings: dict[str, Any] = {
-            "temp_directory": str(self._spill),
+            "temp_directory": str(self._spill.path),
             "max_temp_directory_size": spill_limit,
             "preserve_insertion_order": True,
         }
@@ -118,7 +117,7 @@ class DuckDBEngine(Engine):
 
     def close(self) -> None:
         self.connection.close()
-        shutil.rmtree(self._spill, ignore_errors=True)
+        self._spill.remove()
 
 
 def parquet_files(source: Path | Sequence[Path]) -> list[Path]:

@@ -1,14 +1,13 @@
 """`segml erase`: one person out of everything segml wrote, and a keyed memory that keeps the person out.
 
-The order makes a crash harmless: the memory is written first, so that whatever runs next leaves the person out, and
-the same command run again finishes the work. Files of the company itself (`data/raw`, or wherever the configuration
-points) are not touched: they are the company's own to erase.
+The order makes a crash harmless: what there is to do is written down first, then the memory, so that whatever runs next
+leaves the person out, and the same command run again finishes the work, at whatever step it was interrupted. Files of
+the company itself (`data/raw`, or wherever the configuration points) are not touched: they are the company's own.
 """
 
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +24,15 @@ from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.explain import require_customer
 from segml.pipelines.lists import common_exports, exports_of
 from segml.pipelines.narration import Narrator, Silent
-from segml.sources.erased import is_erased, remember_erased, unfinished_ids
+from segml.registry.erasure import rewrite_artifacts
+from segml.registry.store import ModelStore
+from segml.sources.erased import UnfinishedErasure, is_erased, remember_erased, unfinished_erasure
 from segml.sources.identity import records_of
-from segml.tables.partition import MANIFEST, file_sha256, output_errors, read_manifest, write_manifest
+from segml.tables.ids import normalised_id
+from segml.tables.partition import MANIFEST, STAGES, file_sha256, read_manifest, rewriting, write_manifest
 from segml.time_windows import Cutoff
 
-_STAGES = ("features", "scores", "tags", "lists", "triggers", "measured", "reports")
+_STAGES = tuple(stage for stage in STAGES if stage != "validated")  # tables are read anew
 _PERSON = "customer_id"
 _HASHED_IN = ("files", "outputs")
 
@@ -67,24 +69,33 @@ def erase(config: Config, customer: str, narrator: Narrator | None = None) -> Er
         No such customer, and none of that id was erased before.
     """
     tell = narrator or Silent()
+    customer = normalised_id(customer)
     records = [customer]
     if not is_erased(config, customer):
         with open_base(config, tell) as base:
             person, records = records_of(base.report.folder, customer)
             require_customer(base.engine, person, config.base)
-    with unfinished_ids(config, records) as people:
-        remember_erased(config, people)
-        return _erase_everywhere(config, people, tell)
+    named = [
+        str(folder.relative_to(config.root)) for folder in _exported_lists(config) if _is_on(folder, records)
+    ]
+    with unfinished_erasure(config, records, named) as plan:
+        remember_erased(config, plan.ids)
+        return _erase_everywhere(config, plan, tell)
 
 
-def _erase_everywhere(config: Config, people: list[str], tell: Narrator) -> EraseResult:
+def _erase_everywhere(config: Config, plan: UnfinishedErasure, tell: Narrator) -> EraseResult:
     """Read the tables without these ids, and take them out of every file."""
-    changed: list[Path] = []
+    people, changed = list(plan.ids), []
     with open_base(config, tell) as base, tell.step("erase") as say:
-        exported = [folder for folder in _exported_lists(config) if _is_on(folder, people)]
-        for place in [config.data_path(stage) for stage in _STAGES] + _runs(config):
+        for place in [config.data_path(stage) for stage in _STAGES]:
             changed += _erase_below(place, people)
-        removed = _export_again(base, exported)
+        store = ModelStore(config.path(config.models_folder))
+        if store.exists():
+            tracked = rewrite_artifacts(
+                store, config.base, tuple(_REWRITE), lambda file: _rewrite(file, people)
+            )
+            changed += map(Path, tracked)
+        removed = _export_again(base, [config.path(folder) for folder in plan.lists])
         say(f"out of {len(changed):,} files")
         rows = {
             name: count.reasons["erased"]
@@ -100,26 +111,23 @@ def _erase_everywhere(config: Config, people: list[str], tell: Narrator) -> Eras
     return EraseResult(config, tuple(changed), tuple(removed), rows, tuple(dict.fromkeys(sources)))
 
 
-def _runs(config: Config) -> list[Path]:
-    """Return the folder of tracked runs: their artifacts show typical customers by id."""
-    folder = config.path(config.models_folder, "artifacts", config.base)
-    return [folder] if folder.is_dir() else []
-
-
 def _erase_below(folder: Path, people: list[str]) -> list[Path]:
     changed = []
     for file in _files(folder):
-        rewrite = {".parquet": _without_in_parquet, ".csv": _without_in_csv}[file.suffix]
-        with output_errors(file):
-            if rewrite(file, people):
-                changed.append(file)
-                _refresh_manifests(file, folder)
+        rewritten = _rewrite(file, people)
+        changed += [file] * rewritten
+        # also where an interrupted erasure has changed the file and not yet what is said of it
+        _refresh_manifests(file, folder, rewritten)
     return changed
+
+
+def _rewrite(file: Path, people: list[str]) -> bool:
+    return _REWRITE[file.suffix](file, people)
 
 
 def _files(folder: Path) -> Iterator[Path]:
     if folder.is_dir():
-        yield from sorted(f for f in folder.rglob("*") if f.suffix in (".parquet", ".csv") and f.is_file())
+        yield from sorted(f for f in folder.rglob("*") if f.suffix in _REWRITE and f.is_file())
 
 
 def _without_in_parquet(file: Path, people: list[str]) -> bool:
@@ -131,11 +139,12 @@ def _without_in_parquet(file: Path, people: list[str]) -> bool:
             return False
         groups = source.metadata
         compression = groups.row_group(0).column(0).compression if groups.num_row_groups else "zstd"
-        beside = _beside(file)
-        with pq.ParquetWriter(beside, source.schema_arrow, compression=compression) as writer:
+        with (
+            rewriting(file) as beside,
+            pq.ParquetWriter(beside, source.schema_arrow, compression=compression) as writer,
+        ):
             for batch in source.iter_batches():
                 writer.write_batch(batch.filter(pc.invert(_is(batch, people))))
-    beside.replace(file)
     return True
 
 
@@ -152,34 +161,32 @@ def _without_in_csv(file: Path, people: list[str]) -> bool:
         place = header.index(_PERSON)
         if not any(len(row) > place and row[place] in people for row in rows):
             return False
-    beside = _beside(file)
     with (
         file.open(encoding="utf-8", newline="") as stream,
+        rewriting(file) as beside,
         beside.open("w", encoding="utf-8", newline="") as out,
     ):
         writer = csv.writer(out, lineterminator="\n")
         writer.writerows(row for row in csv.reader(stream) if len(row) <= place or row[place] not in people)
-    beside.replace(file)
     return True
 
 
-def _beside(file: Path) -> Path:
-    return file.with_name(f".erasing-{os.getpid()}-{file.name}")
+_REWRITE = {".parquet": _without_in_parquet, ".csv": _without_in_csv}
 
 
-def _refresh_manifests(file: Path, top: Path) -> None:
-    """Bring the hash of a changed file up to date in every manifest above it; counts of the past stay as they were."""
+def _refresh_manifests(file: Path, top: Path, changed: bool) -> None:
+    """Bring the hash of a file up to date in every manifest above it; counts of the past stay as they were."""
+    digest = file_sha256(file)
     for folder in file.parents:
         manifest = read_manifest(folder)
         if manifest is not None and (folder / MANIFEST).is_file():
-            name = str(file.relative_to(folder))
-            for kind in _HASHED_IN:
-                entries = manifest.get(kind)
-                for key in (name, file.stem):
-                    if isinstance(entries, dict) and isinstance(entries.get(key), str):
-                        entries[key] = file_sha256(file)
-            manifest["erased_since"] = True
-            write_manifest(folder, manifest)
+            entries = [manifest[kind] for kind in _HASHED_IN if isinstance(manifest.get(kind), dict)]
+            keys = (str(file.relative_to(folder)), file.stem)
+            stale = [(each, key) for each in entries for key in keys if each.get(key, digest) != digest]
+            for each, key in stale:
+                each[key] = digest
+            if stale or (changed and not manifest.get("erased_since")):
+                write_manifest(folder, {**manifest, "erased_since": True})
         if folder == top:
             break
 
@@ -198,7 +205,9 @@ def _export_again(base: OpenBase, folders: list[Path]) -> list[Path]:
     """Write the exports of these lists anew: a row there has no id, only an address or its hash."""
     removed, common = [], common_exports(base.config)
     for folder in folders:
-        manifest = read_manifest(folder) or {}
+        manifest = read_manifest(folder)
+        if manifest is None:  # the list itself is gone since
+            continue
         campaign = manifest.get("campaign", {})
         own = tuple(ListExport.model_validate(each) for each in campaign.get("exports", ()))
         exports = exports_of(own, campaign.get("channel", ""), campaign.get("purpose", ""), common)

@@ -51,6 +51,10 @@ class ModelStore:
             self._address = TrackingAddress.choose(self.root)
         return self._address
 
+    def exists(self) -> bool:
+        """Tell whether there is a store to look into: a server, or a database that was made before."""
+        return self.address.database is None or self.address.database.is_file()
+
     @property
     def client(self) -> Any:
         """MLflow's client, opened now if it was not.
@@ -242,8 +246,13 @@ class ModelStore:
             ) from error
         return client
 
+    @staticmethod
+    def experiment_name(base: str) -> str:
+        """Return the name of a base's experiment."""
+        return f"segml.{base}"
+
     def _experiment(self, base: str) -> str:
-        name = f"segml.{base}"
+        name = self.experiment_name(base)
         found = self.client.get_experiment_by_name(name)
         if found is None:
             self._create_unless_there(lambda: self._create_experiment(name, base))

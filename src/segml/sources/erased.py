@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from segml.config import Config
@@ -88,21 +89,46 @@ def remember_erased(config: Config, customers: Iterable[str]) -> None:
         _write(folder / _PEOPLE, "".join(f"{digest}\n" for digest in sorted(digests)))
 
 
-@contextlib.contextmanager
-def unfinished_ids(config: Config, customers: Iterable[str]) -> Iterator[list[str]]:
-    """Give the ids to erase, with those of an erasure that was interrupted; nothing is left when the block ends well.
+@dataclass(frozen=True)
+class UnfinishedErasure:
+    """What an erasure has to do, kept until all of it is done.
 
-    Once a person's records are out of the tables nothing says any more which ids were theirs, so they are kept until
-    every file is done.
+    Attributes
+    ----------
+    ids : tuple of str
+        The person's ids, and those of an erasure that was interrupted.
+    lists : tuple of str
+        Folders of lists, relative to the project folder, whose files for platforms named the person.
+    """
+
+    ids: tuple[str, ...]
+    lists: tuple[str, ...]
+
+
+@contextlib.contextmanager
+def unfinished_erasure(
+    config: Config, customers: Iterable[str], lists: Iterable[str]
+) -> Iterator[UnfinishedErasure]:
+    """Give what is to be erased, with what an interrupted erasure left; nothing is kept when the block ends well.
+
+    Once a person's records are out of the tables and lists nothing says any more which ids were theirs, nor which
+    files for platforms hold their address, so both are written down before the first file is touched.
     """
     file = erased_folder(config) / _UNFINISHED
-    left = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    ids = sorted({*customers, *left})
+    left = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    plan = UnfinishedErasure(
+        tuple(sorted({*customers, *left.get("ids", ())})), tuple(sorted({*lists, *left.get("lists", ())}))
+    )
     with output_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        _write(file, json.dumps(ids))
-    yield ids
+        _write(file, json.dumps(asdict(plan)))
+    yield plan
     file.unlink()
+
+
+def has_unfinished(folder: Path) -> bool:
+    """Tell whether an erasure was interrupted and has to be run again, by the folder of a base's memory."""
+    return (folder / _UNFINISHED).is_file()
 
 
 def _key(config: Config) -> bytes:

@@ -139,7 +139,7 @@ def ingest(config: Config, engine: Engine, progress: Progress | None = None) -> 
 def _write(
     folder: Path, derivation: Derivation, manifest: dict[str, Any], people: IdentityCount | None
 ) -> dict[str, Any]:
-    with writing(folder) as temporary:
+    with writing(folder, private=True) as temporary:
         written = derivation.write(temporary)
         files = list(written["tables"])
         if people:

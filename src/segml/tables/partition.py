@@ -21,30 +21,70 @@ from typing import Any
 from segml.errors import BusyError, OutputError
 
 MANIFEST = "manifest.json"
+STAGES = ("validated", "features", "scores", "tags", "lists", "measured", "reports")  # folders of partitions
 _BESIDE, _ASIDE = ".writing-", ".replaced-"
+_OWNER_FOLDER, _OWNER_FILE = 0o700, 0o600
 _LEFT = re.compile(rf"(?:{re.escape(_BESIDE)}|{re.escape(_ASIDE)})(?P<partition>.+)-[0-9]+")
 
 
 @contextlib.contextmanager
-def writing(folder: Path) -> Iterator[Path]:
+def writing(folder: Path, private: bool = False) -> Iterator[Path]:
     """Give a temporary folder that replaces `folder` when the block ends without an error.
+
+    Parameters
+    ----------
+    folder : Path
+        The partition.
+    private : bool
+        For contact data: the folder and its files are readable by their owner only, from the first byte on.
 
     Raises
     ------
     OutputError
         The place can't be written, or the disk is full; `folder` is as it was.
     """
-    temporary = folder.with_name(f"{_BESIDE}{folder.name}-{os.getpid()}")
+    temporary = _beside(folder)
     with output_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
+        temporary.mkdir(mode=_OWNER_FOLDER if private else 0o777)
     try:
         with output_errors(folder):
             yield temporary
+            if private:
+                _close_to_others(temporary)
             _replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def rewriting(file: Path) -> Iterator[Path]:
+    """Give a temporary file that replaces `file`, with its permissions, when the block ends without an error.
+
+    Raises
+    ------
+    OutputError
+        The place can't be written, or the disk is full; `file` is as it was.
+    """
+    temporary = _beside(file)
+    try:
+        with output_errors(file):
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_FILE))
+            yield temporary
+            shutil.copymode(file, temporary)
+            temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{_BESIDE}{path.name}-{os.getpid()}")
+
+
+def _close_to_others(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        path.chmod(_OWNER_FOLDER if path.is_dir() else _OWNER_FILE)
 
 
 @contextlib.contextmanager
@@ -90,7 +130,10 @@ def sweep(folder: Path) -> None:
         if place and path.name.startswith(_ASIDE) and path.exists() and not place.exists():
             path.rename(place)
     for path in left:
-        shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _paths(folder: Path, pattern: str) -> list[Path]:
@@ -126,10 +169,14 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
-    """Write `manifest.json` with sorted keys, so that the same facts are the same bytes."""
-    (folder / MANIFEST).write_text(
-        json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    """Write `manifest.json`, replacing an old one whole; keys are sorted, so that the same facts are the same bytes."""
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    file = folder / MANIFEST
+    if not file.exists():
+        file.write_text(text, encoding="utf-8")
+        return
+    with rewriting(file) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

@@ -108,7 +108,7 @@ def export_list(
     DataError
         Somebody is in `customers` twice.
     """
-    with open_engine(memory=memory, threads=threads) as engine, writing(folder) as temporary:
+    with open_engine(memory=memory, threads=threads) as engine, writing(folder, private=True) as temporary:
         register_customers(engine, customers)
         register_list(engine, listed)
         gone = make_listed_people(engine, "select customer_id from listed", [export], temporary)
@@ -138,7 +138,7 @@ def export_together(
     """
     register_list(engine, listed)
     with ExitStack() as stack:
-        places = [stack.enter_context(writing(folder)) for folder in exports]
+        places = [stack.enter_context(writing(folder, private=True)) for folder in exports]
         return _export(engine, list(exports.values()), list(exports), places, gone, chunk_rows)
 
 

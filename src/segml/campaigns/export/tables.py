@@ -85,7 +85,8 @@ def contacts_file(
     hidden = folder / f".writing-contacts-{os.getpid()}"
     try:
         with output_errors(folder):
-            hidden.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            hidden.mkdir(mode=0o700, exist_ok=True)
         engine.write(contacts_sql(available, as_of), hidden / "contacts.parquet")
         yield hidden / "contacts.parquet"
     finally:
