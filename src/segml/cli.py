@@ -39,7 +39,7 @@ any setting can be replaced for one call:
   segml run configs/online_retail.yaml --set tables.order_lines.files=/data/retail.parquet
 
 exit codes: 0 done, 1 other, 2 configuration, 3 data, 4 not enough data, 5 model, 6 output, 7 busy, 8 engine,
-130 interrupted
+130 interrupted (Ctrl-C), 143 terminated (SIGTERM)
 """
 
 _COMMANDS = {
@@ -105,14 +105,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "shop":
             return _write_shop(options)
         return _run(options)
-    except SegmlError as error:
-        _complain(str(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        _complain("interrupted; what was finished before is kept, nothing half-written remains")
-        return 130
     except BrokenPipeError:
         return 1
+    except KeyboardInterrupt as stop:
+        from segml.engine.interrupts import Terminated
+
+        word, code = ("terminated", 143) if isinstance(stop, Terminated) else ("interrupted", 130)
+        _complain(f"{word}; what was finished before is kept, nothing half-written remains")
+        return code
+    except Exception as error:
+        from segml.terminal.resources import resource_failure
+
+        shown = resource_failure(error) or (error if isinstance(error, SegmlError) else None)
+        if shown is None:
+            raise
+        _complain(str(shown))
+        return shown.exit_code
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -120,6 +128,7 @@ def _run(options: argparse.Namespace) -> int:
 
     from segml import terminal
     from segml.config import load_config
+    from segml.engine.interrupts import signals_end_queries
     from segml.pipelines.narration import Silent
     from segml.sources.flat import load_flat_config
     from segml.tables.partition import STAGES, run_lock, sweep
@@ -129,7 +138,7 @@ def _run(options: argparse.Namespace) -> int:
     config = flat or load_config(options.config, overrides)
     console = Console(highlight=False)
     narrator: Narrator = Silent() if options.quiet else terminal.RichNarrator(console)
-    with run_lock(config.path(config.data_folder, "locks", config.base)):
+    with signals_end_queries(), run_lock(config.path(config.data_folder, "locks", config.base)):
         for stage in STAGES:
             sweep(config.data_path(stage))
         if flat is not None:

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from segml.engine.base import Engine
+from segml.engine.interrupts import register_connection
 from segml.engine.spill import SpillFolder
 from segml.errors import DataError, OutputError
 
@@ -50,6 +51,7 @@ class DuckDBEngine(Engine):
         if threads:
             settings["threads"] = threads
         self.connection = duckdb.connect(":memory:", config=settings)
+        register_connection(self.connection)
         self._held: dict[str, Any] = {}
         known = self.connection.execute("select name from duckdb_optimizers()").fetchall()
         self._left_to_right = _SWAP_SIDES if (_SWAP_SIDES,) in known else ""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from segml.errors import ModelError, did_you_mean
+from segml.registry.creation import PROCESS_TAG, close_dead_runs, create_database, process_mark
 from segml.registry.model_types import build_model, read_document
 from segml.registry.packaging import MODEL_FILE
 from segml.registry.registered import RegisteredModel
@@ -70,6 +71,7 @@ class ModelStore:
                 self._client = self._connect()
             else:
                 with opening_lock(self.address.database.parent):
+                    create_database(self.address.database)
                     relocate(self.address.database)
                     self._client = self._connect()
         return self._client
@@ -108,6 +110,7 @@ class ModelStore:
         self.model_name(base, "model")  # a base that can't name a model fails before anything is trained
         with self.speaking_plainly(f"open the experiment of {base}"):
             experiment_id = self._experiment(base)
+            close_dead_runs(self.client, experiment_id)
         with self.open_run(experiment_id, run_name, {"segml.base": base}) as run_id:
             run = TrainingRun(self, run_id, experiment_id, base)
             run.log_tags(tags or {})
@@ -206,8 +209,9 @@ class ModelStore:
     @contextmanager
     def open_run(self, experiment_id: str, run_name: str, tags: Mapping[str, str]) -> Iterator[str]:
         """Open a run and yield its id; closed as finished, or as failed when an error escapes."""
+        marked = {**tags, PROCESS_TAG: process_mark()}
         with self.speaking_plainly(f"open the run {run_name}"):
-            run_id = self.client.create_run(experiment_id, tags=dict(tags), run_name=run_name).info.run_id
+            run_id = self.client.create_run(experiment_id, tags=marked, run_name=run_name).info.run_id
         status = "FAILED"
         try:
             yield run_id

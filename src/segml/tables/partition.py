@@ -93,6 +93,11 @@ def output_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise OutputError(
+                f"{place} was not written: a file is larger than the system lets files be",
+                "raise the limit (ulimit -f) or set data_folder; nothing old is lost",
+            ) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OutputError(
                 f"the disk is full, {place} was not written", "free space; nothing old is lost"
