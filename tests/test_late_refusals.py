@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -127,3 +128,36 @@ def test_r85_explain_tells_a_late_refusal_with_its_date(tmp_path: Path) -> None:
             "source": "unsubscribe",
         }
     ]
+
+
+@pytest.mark.slow
+def test_r85_two_million_customers_and_late_refusals(tmp_path: Path) -> None:
+    people, refused = 2_000_000, 40_000
+    ids = pd.Series(np.arange(people)).astype(str).str.zfill(9)
+    draw = np.random.default_rng(0)
+    moments = draw.integers(day(1), day(-3), refused)
+    kinds = np.array(["unsubscribe", "complaint", "hard_bounce", "withdrawal", "objection"])[
+        np.arange(refused) % 5
+    ]
+    who = ids.to_numpy()[:refused]
+    event = np.isin(kinds, ["unsubscribe", "complaint", "hard_bounce"])
+    events = pd.DataFrame({"customer_id": who[event], "event": kinds[event], "occurred_at": moments[event]})
+    given = pd.DataFrame({"customer_id": ids, "changed_at": day(30), "purpose": "marketing", "granted": True})
+    taken = pd.DataFrame({"customer_id": who[~event], "changed_at": moments[~event], "granted": False})
+    taken["purpose"] = np.where(kinds[~event] == "objection", "profiling", "marketing")
+    tables = {
+        "features": pd.DataFrame({"customer_id": ids, "orders_total": 2.0, "spend_total": 9.0}),
+        "scores": pd.DataFrame({"customer_id": ids, "clv_historic": draw.random(people)}),
+        "customers": pd.DataFrame({"customer_id": ids, "email": ids + "@shop.example"}),
+        "consents": pd.concat([given, taken]).assign(channel="email"),
+        "email_events": events.assign(campaign_id="news", channel="email"),
+    }
+    place = tmp_path / "win_back" / f"as_of={AS_OF.label}"
+    with engine_with(tables) as engine:
+        build_lists(engine, [campaign(holdout=0)], list_settings(global_holdout=0), AS_OF, "run", tmp_path)
+        export_lists(engine, {place: [ListExport(platform="klaviyo")]}, AS_OF, tmp_path)
+    listed = pd.read_parquet(place / "list.parquet", columns=["customer_id"])["customer_id"]
+    exported = pd.concat(pd.read_csv(file, usecols=["Email"]) for file in (place / "klaviyo").glob("*.csv"))
+    assert len(listed) == len(exported) == people - refused
+    assert not listed.isin(who).any()
+    assert not exported["Email"].str.removesuffix("@shop.example").isin(who).any()
