@@ -50,11 +50,14 @@ class RawTable:
         The files, sorted.
     types : dict of str to str
         Columns that every file has, with their type in the engine.
+    every_column : tuple of str
+        Columns that any file has.
     """
 
     relation: str
     files: list[Path] = field(default_factory=list)
     types: dict[str, str] = field(default_factory=dict)
+    every_column: tuple[str, ...] = ()
 
 
 class UnreadableError(Exception):
@@ -169,7 +172,7 @@ def _create_view(
         raise UnreadableError(Violation(f"not readable: {first_line(error)}", table)) from error
     everywhere = set.intersection(*(set(names) for (_, *names) in headers))
     types = {row[0]: row[1] for row in described if row[0] in everywhere}
-    return RawTable(relation, files, types)
+    return RawTable(relation, files, types, tuple(row[0] for row in described))
 
 
 def _parquet_header(file: Path, zones: dict[str, set[bool]]) -> list[str]:
