@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from segml.models.segments.languages import Language
-from segml.report.facts import CampaignFacts, Grouping, KpiFacts, RunFacts
+from segml.report.facts import CampaignFacts, Grouping, KpiFacts, NoteFacts, RunFacts
 from segml.report.figures import bars_svg, line_svg
 from segml.report.findings import findings, next_steps
 from segml.report.groups import ACTIVITY_TAG, SEGMENT_TAGS, TIER_TAG
@@ -97,6 +97,7 @@ def _content(facts: RunFacts, words: Messages) -> dict[str, Any]:
             (words.say(f"glossary.{term}.term"), words.say(f"glossary.{term}.meaning")) for term in terms
         ],
         "few": few(facts.minimum_cell),
+        "notes": [_note(note, facts, words) for note in facts.notes],
         "unavailable": _by_reason(facts, words),
         "anything_hidden": _anything_hidden(facts),
     }
@@ -153,6 +154,18 @@ def _files(campaign: CampaignFacts, words: Messages) -> str:
     return ", ".join(
         words.say("lists.file", platform=names.get(name, name.capitalize()), rows=words.count(rows))
         for name, rows in campaign.files.items()
+    )
+
+
+def _note(note: NoteFacts, facts: RunFacts, words: Messages) -> str:
+    """Say what looks wrong in the files."""
+    return words.say(
+        f"data_notes.{note.kind}",
+        table=words.name("tables", note.table),
+        column=note.column,
+        people=words.count(note.people),
+        rows=words.count(note.rows),
+        money=words.money(note.money, facts.currency),
     )
 
 
