@@ -30,6 +30,7 @@ _WRONG = {
     "date": "not a date",
 }
 _SHORTENED = "scientific notation is no id: a spreadsheet shortened it, and its last digits are lost"
+_MOST_NAMED = 8  # columns
 _LARGEST = {"DOUBLE": 2**53, "FLOAT": 2**24}  # above these, neighbouring whole numbers are the same value
 
 
@@ -191,12 +192,19 @@ def check_mapping(
         if theirs not in raw.types
     ]
     if refuse_others and not source.query:
-        found += [
-            Violation("a column of the files that the mapping does not name", table.name, name)
-            for name in raw.types
-            if name not in mapped.values()
-        ]
+        found += _undeclared(table, [name for name in raw.types if name not in mapped.values()])
     return found
+
+
+def _undeclared(table: Table, names: list[str]) -> list[Violation]:
+    """Return one violation a column, or one for the many that no screen holds."""
+    text = "a column of the files that the mapping does not name"
+    if len(names) <= _MOST_NAMED:
+        return [Violation(text, table.name, name) for name in names]
+    listed = f"{', '.join(names[:_MOST_NAMED])} and {len(names) - _MOST_NAMED:,} more"
+    return [
+        Violation(f"{len(names):,} columns of the files that the mapping does not name: {listed}", table.name)
+    ]
 
 
 def typed_table(
