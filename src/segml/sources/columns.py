@@ -31,7 +31,7 @@ _WRONG = {
 }
 _SHORTENED = "scientific notation is no id: a spreadsheet shortened it, and its last digits are lost"
 _MOST_NAMED = 8  # columns
-_LARGEST = {"DOUBLE": 2**53, "FLOAT": 2**24}  # above these, neighbouring whole numbers are the same value
+_LARGEST = {"DOUBLE": 2**53, "FLOAT": 2**24}  # from these on, neighbouring whole numbers are the same value
 
 
 @dataclass(frozen=True)
@@ -338,8 +338,8 @@ def _id(column: Column, theirs: str, sql_type: str, source: TableSource) -> Type
     value = identifier(theirs)
     if sql_type in _LARGEST:
         raw, largest = present(value, sql_type, source), _LARGEST[sql_type]
-        typed = f"case when abs({raw}) <= {largest} then {_text(raw, sql_type)} end"
-        wrong = f"a floating-point number above {largest:,} is no id: its last digits are lost"
+        typed = f"case when abs({raw}) < {largest} then {_text(raw, sql_type)} end"
+        wrong = f"a floating-point number of {largest:,} or more is no id: its last digits are lost"
         return TypedColumn(column, raw, typed, wrong=wrong)
     if sql_type != "VARCHAR" and not sql_type.startswith("DECIMAL"):
         return TypedColumn(column, value, _text(value, sql_type))

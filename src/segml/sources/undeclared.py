@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segml.config import TableSource
 from segml.sources.columns import mapping_of
@@ -198,7 +198,7 @@ def _judged(
         rows=sum(row[1] for row in about),
         money=sum(money) if money else None,
         examples=tuple(Example(str(v), int(n), m) for v, n, m in known[:_SHOWN]),
-        values={"more": max(0, len(known) - _SHOWN)},
+        values={"more": max(0, len(known) - _SHOWN), "wrong": sorted(wrong)[:_SHOWN], "of_query": False},
     )
 
 
@@ -245,4 +245,5 @@ def count_of_query(
         for place, column in enumerate(columns)
     )
     relation = f"(select {listed} from {raw.relation}) as of_query"
-    return count_beside(fetch, relation, table.name, False, columns, currency)
+    found = count_beside(fetch, relation, table.name, False, columns, currency)
+    return [replace(one, values={**one.values, "of_query": True}) for one in found]

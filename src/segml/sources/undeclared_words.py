@@ -11,29 +11,31 @@ cancelled; canceled; cancel; voided; void; refunded; refund; partially refunded;
 returned; return; partially returned; failed; failure; declined; denied; rejected; expired; pending; pending payment;
 payment pending; awaiting payment; awaiting; on hold; hold; unpaid; not paid; partially paid; draft; checkout draft;
 abandoned; chargeback; charged back; disputed; reversed; deleted; trash; test; fraud; suspected fraud; payment review;
-credit; credited; credit note; incomplete; error; aborted
+credit; credited; credit note; incomplete; error; aborted;
 annulleret; afbestilt; krediteret; kreditnota; refunderet; delvist refunderet; delvis refunderet; returneret; retur;
 afventer; afventer betaling; venter; mislykket; mislykkedes; afvist; fejlet; fejl; ubetalt; ikke betalt; kladde;
-slettet; udløbet; ophævet; afbrudt
+slettet; udløbet; ophævet; afbrudt;
 annullerad; avbruten; avbokad; avbeställd; makulerad; krediterad; kreditfaktura; återbetald; delvis återbetald;
-returnerad; väntar; väntande; väntar på betalning; misslyckad; misslyckades; nekad; avvisad; obetald; ej betald; utkast;
-raderad; utgången; annulerad
+returnerad; väntar; väntande; väntar på betalning; misslyckad; misslyckades; nekad; avvisad; obetald; ej betald;
+utkast; raderad; utgången; annulerad;
 kansellert; avbestilt; annullert; makulert; kreditert; refundert; delvis refundert; returnert; på vent; avventer;
-avventer betaling; venter på betaling; feilet; avslått; avvist; ikke betalt; utløpt
+avventer betaling; venter på betaling; feilet; avslått; avvist; ikke betalt; utløpt;
 storniert; abgebrochen; erstattet; rückerstattet; teilweise erstattet; teilweise rückerstattet; gutgeschrieben;
-gutschrift; retourniert; zurückgesendet; rücksendung; ausstehend; offen; zahlung ausstehend; in wartestellung; wartend;
-fehlgeschlagen; abgelehnt; unbezahlt; nicht bezahlt; entwurf; gelöscht; abgelaufen; widerrufen
+gutschrift; retourniert; zurückgesendet; rücksendung; ausstehend; offen; zahlung ausstehend; in wartestellung;
+wartend; fehlgeschlagen; abgelehnt; unbezahlt; nicht bezahlt; entwurf; gelöscht; abgelaufen; widerrufen;
 """
 _REVENUE = """
 paid; complete; completed; processing; shipped; delivered; fulfilled; unfulfilled; partially fulfilled; partial;
 closed; confirmed; invoiced; sent; done; ok; success; successful; succeeded; captured; settled; active; accepted;
-approved; dispatched; ready for pickup; picked up; collected; in transit; authorized; new; open; received; in progress
-betalt; gennemført; afsluttet; afsendt; leveret; behandles; fuldført; færdig; lukket; ekspederet; sendt; modtaget;
-bekræftet; faktureret; ny; åben; udleveret; afhentet; godkendt
-betald; slutförd; skickad; levererad; klar; mottagen; bekräftad; fakturerad; öppen; utlämnad; hämtad; godkänd; avslutad
-fullført; levert; mottatt; bekreftet; fakturert; åpen; utlevert; hentet; godkjent; avsluttet; ferdig
-bezahlt; abgeschlossen; versendet; versandt; geliefert; zugestellt; in bearbeitung; erledigt; bestätigt; abgeholt; neu;
-eingegangen; genehmigt; fertig
+sale; sales; order; purchase; invoice; payment; charge; debit; approved; dispatched; ready for pickup; picked up;
+collected; in transit; authorized; new; open; received; in progress;
+salg; køb; ordre; faktura; betaling; betalt; gennemført; afsluttet; afsendt; leveret; behandles; fuldført; færdig;
+lukket; ekspederet; sendt; modtaget; bekræftet; faktureret; ny; åben; udleveret; afhentet; godkendt;
+försäljning; köp; order; betald; slutförd; skickad; levererad; klar; mottagen; bekräftad; fakturerad; öppen; utlämnad;
+hämtad; godkänd; avslutad;
+fullført; levert; mottatt; bekreftet; fakturert; åpen; utlevert; hentet; godkjent; avsluttet; ferdig;
+verkauf; kauf; bestellung; rechnung; zahlung; bezahlt; abgeschlossen; versendet; versandt; geliefert; zugestellt; in
+bearbeitung; erledigt; bestätigt; abgeholt; neu; eingegangen; genehmigt; fertig;
 """
 # Active codes of ISO 4217 (list one, without funds, metals and test codes).
 _CURRENCIES = """
@@ -47,7 +49,7 @@ XPF YER ZAR ZMW ZWG
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(word.strip() for line in text.split("\n") for word in line.split(";") if word.strip())
+    return frozenset(word.strip() for word in " ".join(text.split()).split(";") if word.strip())
 
 
 NO_REVENUE = _words(_NO_REVENUE)

@@ -105,7 +105,7 @@ _HINTS = {
     "negative money": "refunds go into the table `returns`, or are left out and counted by"
     " `cleaning: {nonpositive_price: drop}`",
     "scientific notation is no id": "export ids as text from a database or shop system, not from a spreadsheet",
-    "a floating-point number above": "export ids as text or whole numbers",
+    "a floating-point number of": "export ids as text or whole numbers",
     "a number with an exponent among ids": "export ids as text",
     "ids with .0 and the same without it": "export ids as text",
     "the files have no column": 'columns parted by semicolons need `delimiter: ";"` in their table',

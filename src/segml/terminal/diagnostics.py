@@ -5,8 +5,10 @@ Ids of customers stand here, as on the screen of `explain`; the report's page ha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 
+import yaml
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
@@ -130,7 +132,7 @@ def _far_orders(found: Diagnostic, currency: str) -> str:
 
 def _late(found: Diagnostic, _: str) -> str:
     return (
-        f"{found.table}.{found.column}: {found.rows:,} rows lie more than a year after the last order"
+        f"{found.table}.{found.column}: {rows_and_money(found.rows, None, '')} more than a year after the last order"
         f" ({found.values['until']}), up to {_such_as(found.examples)}; correct the dates, or make them an error with"
         " `cleaning: {events_before: DAY}`"
     )
@@ -138,7 +140,7 @@ def _late(found: Diagnostic, _: str) -> str:
 
 def _early(found: Diagnostic, _: str) -> str:
     return (
-        f"{found.table}.{found.column}: {found.rows:,} rows lie decades before the first order"
+        f"{found.table}.{found.column}: {rows_and_money(found.rows, None, '')} decades before the first order"
         f" ({found.values['from']}), from {_such_as(found.examples)} on; correct the dates"
     )
 
@@ -174,19 +176,43 @@ def _gaps(found: Diagnostic, _: str) -> str:
 
 
 def _currencies(found: Diagnostic, currency: str) -> str:
+    wrong = found.values["wrong"]
+    if currency not in {each.value.upper() for each in found.examples}:
+        step = (
+            f"`currency: {wrong[0]}` says so"
+            if len(wrong) == 1 and len(wrong[0]) == 3
+            else "a `query` converts them"
+        )
+    else:
+        step = f"`{_where(found, 'in', [currency])}` keeps one, a `query` converts"
+    if found.values["of_query"]:
+        step = "let the `query` keep one, or convert"
     return (
         f"{found.table}: the column {found.column} holds currencies, and the amounts are summed as if all were"
-        f" {currency}: {_with_money(found.examples, currency)}{_more(found)}; `where` keeps one"
-        f" (where: {_name(found.column)} = '{currency}'), a `query` converts"
+        f" {currency}: {_with_money(found.examples, currency)}{_more(found)}; {step}"
     )
 
 
 def _status(found: Diagnostic, currency: str) -> str:
+    wrong = found.values["wrong"]
+    if found.values["of_query"] or len(wrong) == len(found.examples):
+        step = f"leave out what is none in the table's {'`query`' if found.values['of_query'] else '`where`'}"
+    else:
+        step = f"`{_where(found, 'not in', wrong)}` leaves out what may be none"
     return (
         f"{found.table}: the column {found.column} holds a status, and all rows count as revenue whatever it says:"
-        f" {_with_money(found.examples, currency)}{_more(found)}; leave out what is none with"
-        f" `where: {_name(found.column)} not in ('...')`"
+        f" {_with_money(found.examples, currency)}{_more(found)}; {step}"
     )
+
+
+def _where(found: Diagnostic, operator: str, values: Sequence[str]) -> str:
+    """Return a line of the table's entry, as YAML has to have it; a row without a value stays."""
+    name = found.column if re.fullmatch(r"[a-z_]+", found.column) else f'"{found.column}"'
+    listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    value = f"coalesce({name}, '')" if operator == "not in" else name
+    return yaml.safe_dump(
+        {"where": f"{value} {operator} ({listed})"}, width=10_000, allow_unicode=True
+    ).strip()
 
 
 def _flag(found: Diagnostic, currency: str) -> str:
@@ -198,10 +224,6 @@ def _flag(found: Diagnostic, currency: str) -> str:
 
 def _more(found: Diagnostic) -> str:
     return f" and {found.values['more']} more" if found.values.get("more") else ""
-
-
-def _name(column: str) -> str:
-    return column if column.isidentifier() else f'"{column}"'
 
 
 def _minor_units(found: Diagnostic, currency: str) -> str:
@@ -220,7 +242,7 @@ def _dominating(what: str) -> Sentence:
     def sentence(found: Diagnostic, currency: str) -> str:
         top = "; ".join(
             f"{each.value}: {each.rows:,} orders, {amount(each.money, currency)}" for each in found.examples
-        )
+        ).replace(": 1 orders", ": 1 order")
         return (
             f"{_customers(found)} of {found.values['of']:,} far above all others, with {found.values['share']:.1%} of"
             f" all {what} ({top}); a wholesaler, a till or a guest account is left out by `exclude_customers: [ID]`"
