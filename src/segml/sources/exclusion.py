@@ -50,9 +50,10 @@ def leave_out_excluded(reading: Reading, merged: bool) -> None:
 
 
 def _spellings(listed: str) -> list[str]:
-    """Return an id, and the whole number that YAML or a spreadsheet made a fraction of; nothing for a blank one."""
+    """Return an id, and for a whole number its forms with and without ``.0``; nothing for a blank one."""
     whole = listed.removesuffix(".0")
-    return list(dict.fromkeys([listed, whole] if whole.isdecimal() else [listed])) if listed else []
+    forms = [listed, whole, f"{whole}.0"] if whole.isdecimal() else [listed]
+    return list(dict.fromkeys(forms)) if listed else []
 
 
 def _decides(reading: Reading, name: str) -> bool:
