@@ -133,7 +133,7 @@ def gather_facts(
             TableFacts(name, table.rows_in, table.rows_out, _by_name(table.reasons), _by_name(table.added))
             for name, table in sorted(counted.tables.items())
         ),
-        notes=tuple(_note(found) for found in data.diagnostics),
+        notes=tuple(make_note(found) for found in data.diagnostics),
         unavailable_tables=_by_name(counted.unavailable),
         unavailable_features=_by_name(training.unavailable_features),
         models=tuple(_model(outcome, scores) for outcome in training.outcomes),
@@ -153,7 +153,7 @@ def gather_facts(
     )
 
 
-def _note(found: Diagnostic) -> NoteFacts:
+def make_note(found: Diagnostic) -> NoteFacts:
     """Translate a diagnostic: of customers only their number, as a single one's rows and money are their own."""
     about_customers = bool(found.customers)
     return NoteFacts(

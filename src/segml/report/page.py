@@ -189,4 +189,5 @@ def _anything_hidden(facts: RunFacts) -> bool:
             campaign.globally_held_out,
             *campaign.excluded.values(),
         ]
+    counts += [note.people for note in facts.notes if note.people is not None]
     return any(isinstance(count, str) for count in (*counts, facts.scored, *facts.not_scored.values()))

@@ -39,10 +39,13 @@ def sibling_in_units(fetch: Fetch, source: TableSource, raw: RawTable) -> str:
     others = [name for name in raw.every_column if name not in mapping.values()][:_MOST_SIBLINGS]
     if not others:
         return ""
-    amount = f"try_cast({identifier(theirs)} as double)"
+
+    def number(name: str) -> str:
+        return f"try_cast(cast({identifier(name)} as varchar) as double)"
+
+    amount = number(theirs)
     shares = ", ".join(
-        f"avg(case when abs({amount} - 100 * try_cast({identifier(name)} as double)) < 0.5 then 1.0 else 0 end)"
-        for name in others
+        f"avg(case when abs({amount} - 100 * {number(name)}) < 0.5 then 1.0 else 0 end)" for name in others
     )
     cells = ", ".join(identifier(name) for name in (theirs, *others))
     found = fetch(

@@ -28,6 +28,9 @@ _CURRENCY_NAME = re.compile(
     r"(^|_)(currency|currencies|valuta|w(ä|ae)hrung|devise|iso_?4217)(_|$)|(^|_)curr(_|$)"
 )
 _STATUS_NAME = re.compile(r"(^|_)\w*status(_|$)|(^|_)(tilstand|zustand)(_|$)")
+_OF_NO_ORDER = re.compile(
+    r"marital|civil|sivil|zivil|customer|member|loyalty|employ|stock|vip|mail|consent|subscri"
+)
 _FLAG = r"(test|guest|g(ä|ae?|æ)st|gjest|sandbox|demo|fraud|spam|bot)"
 _UNDONE = (
     r"(cancell?ed|cancell?ation|void(ed)?|deleted|refund(ed)?"
@@ -80,14 +83,16 @@ def find_beside(fetch: Fetch, table: Table, source: TableSource, raw: RawTable) 
     dealt_with = f"{source.where} {source.query}".lower()
     mapping = {} if source.query else mapping_of(source, raw)
     mapped = {theirs for ours, theirs in mapping.items() if ours not in _OF_ANY_MEANING}
-    names = [
-        name
-        for name in raw.every_column
-        if name not in mapped and not re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", dealt_with)
-    ]
+    names = [name for name in raw.every_column if name not in mapped and not _is_named(name, dealt_with)]
     values = _first_values(fetch, raw, names[:_MOST_LOOKED_AT])
     found = [_beside(table.name, name, values.get(name, set())) for name in names]
     return [one for one in found if one is not None][:_MOST_CARRIED]
+
+
+def _is_named(name: str, sql: str) -> bool:
+    """Tell whether a condition or a query in lower case speaks of a column."""
+    low = name.lower()
+    return low in sql and bool(re.search(rf"(?<!\w){re.escape(low)}(?!\w)", sql))
 
 
 def _first_values(fetch: Fetch, raw: RawTable, names: Sequence[str]) -> dict[str, set[str]]:
@@ -105,7 +110,7 @@ def _beside(table: str, name: str, values: set[str]) -> Beside | None:
     if table != "customers":
         if _CURRENCY_NAME.search(words):
             return Beside(name, "currency", True)
-        if _STATUS_NAME.search(words):
+        if _STATUS_NAME.search(words) and not _OF_NO_ORDER.search(words):
             return Beside(name, "status", True)
     if _FLAG_NAME.search(words):
         return Beside(name, "flag", True)
