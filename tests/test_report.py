@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,13 @@ from report_facts import made_up_facts, made_up_results
 from segml.config import Config, load_config
 from segml.engine.duckdb import DuckDBEngine
 from segml.errors import DataError
-from segml.pipelines.report import FACTS, REPORT, report, write_page, write_report
-from segml.report.facts import RunFacts
+from segml.pipelines.report import FACTS, REPORT, make_note, report, write_page, write_report
+from segml.report.facts import NoteFacts, RunFacts
 from segml.report.findings import findings
 from segml.report.groups import make_grouping, read_groups
 from segml.report.page import render_page
 from segml.report.suppression import WITHHELD, few, suppress_counts, suppressed
+from segml.tables.diagnostics import Diagnostic, Example
 
 
 class Elements(HTMLParser):
@@ -114,6 +115,28 @@ def test_r57_small_numbers_are_in_no_sentence_of_the_page(page: str) -> None:
         assert sentence not in text
     assert "fewer than 10 people would be listed" in text
     assert "Not scored: &lt; 10 never bought" in text
+
+
+def test_r57_what_looks_wrong_is_told_without_small_numbers_of_customers() -> None:
+    notes = (
+        NoteFacts("placeholder_ids", "orders", "customer_id", rows=8, money=40.5),
+        NoteFacts("dominating_spent", "orders", "customer_id", people=3),
+        NoteFacts("refunds_without_order", "returns", "customer_id", people=1_234),
+    )
+    page = render_page(replace(made_up_facts(), notes=notes))
+    assert "ids that stand for no customer (guest, NULL, 0 and the like) were left out (8 rows, 40.50" in page
+    assert "Customers far above all others in money: &lt; 10." in page
+    assert "Customers with refunds and no order: 1,234." in page
+    for language, told in (("da", "Værd at se på"), ("sv", "Värt att titta på")):
+        assert told in render_page(replace(made_up_facts(), notes=notes, language=language))
+
+
+def test_r57_of_customers_that_look_wrong_the_facts_hold_only_their_number() -> None:
+    top = (Example("c77", 400, 9_000),)
+    found = Diagnostic("dominating_orders", "orders", "customer_id", 400, 1, 9_000, top, {"share": 0.4})
+    note = make_note(found)
+    assert (note.people, note.rows, note.money) == (1, None, None)
+    assert "c77" not in json.dumps(asdict(note))
 
 
 def test_r57_a_holdout_under_the_minimum_takes_its_power_statement_with_it() -> None:

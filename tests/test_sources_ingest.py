@@ -129,9 +129,17 @@ def test_cleaning_counts_every_row_that_goes(base: MadeUpBase) -> None:
         "4,bob,2017-01-02,pear,-1,0.50",  # came back
         "5,bob,2017-01-03,gift,1,0",  # a price of nothing
     ]
-    cleaning = {"cancelled_order_prefix": "C", "nonpositive_price": "drop"}
+    cleaning = {
+        "exact_duplicates": "drop",
+        "cancelled_order_prefix": "C",
+        "nonpositive_price": "drop",
+    }
     report = base.add("order_lines", csv_text(LINES, *rows)).ingest(cleaning=cleaning)
     counted = report.tables["order_lines"]
+    assert counted.money == {
+        "exact_duplicate": 300, "missing_customer": 150, "cancelled_order": -300, "negative_quantity": -50,
+        "nonpositive_price": 0,
+    }  # fmt: skip
     assert counted.reasons == {
         "exact_duplicate": 1, "missing_customer": 1, "cancelled_order": 1, "negative_quantity": 1,
         "nonpositive_price": 1,
@@ -278,7 +286,8 @@ def test_the_manifest_holds_what_a_later_run_needs_to_know(base: MadeUpBase) -> 
     manifest = json.loads((base.file("orders").parent / "manifest.json").read_text())
     assert manifest["inputs"]["orders"][0]["file"] == "raw/orders.csv"
     assert len(manifest["inputs"]["orders"][0]["sha256"]) == 64
-    assert manifest["tables"]["orders"] == {"rows_in": 1, "rows_out": 1, "reasons": {}, "added": {}}
+    counted = {"rows_in": 1, "rows_out": 1, "reasons": {}, "added": {}, "money": {}}
+    assert manifest["tables"]["orders"] == counted
     assert str(base.root) not in json.dumps(manifest)
 
 

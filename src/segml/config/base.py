@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -64,6 +64,9 @@ class Config(Settings):
     data_folder: str = "data"
     models_folder: str = "mlruns"
     cleaning: CleaningSettings = CleaningSettings()
+    exclude_customers: tuple[str, ...] = Field(
+        default=(), description="ids left out of everything, such as a wholesaler, a till or a bot"
+    )
     identity: IdentitySettings = IdentitySettings()
     cutoffs: CutoffSettings = CutoffSettings()
     horizons: HorizonSettings = HorizonSettings()
@@ -76,6 +79,16 @@ class Config(Settings):
     root: Path = Field(default=Path("."), description="set by the loader: the project folder")
 
     _is_a_day = field_validator("as_of", mode="before")(day_text)
+
+    @field_validator("exclude_customers", mode="before")
+    @classmethod
+    def _ids_are_texts(cls, value: Any) -> Any:
+        """Return ids as texts: YAML reads 17850 as a number. (0012 it reads as ten: ids with zeros need quotes.)"""
+        listed = value if isinstance(value, (list, tuple)) else [value]
+        wrong = [each for each in listed if isinstance(each, bool) or not isinstance(each, (str, int, float))]
+        if wrong:
+            raise ValueError(f"an id is a text or a number, not {wrong[0]!r}")
+        return tuple(str(each) for each in listed)
 
     @field_validator("tables")
     @classmethod

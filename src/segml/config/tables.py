@@ -91,8 +91,16 @@ class TableSource(Settings):
 class CleaningSettings(Settings):
     """What is done with rows that no honest log is free of; every decision is counted and reported."""
 
-    exact_duplicates: Literal["drop", "keep"] = "drop"
+    exact_duplicates: Literal["auto", "drop", "keep"] = Field(
+        default="auto",
+        description="rows that are equal in all columns of the files: `auto` drops them where a table has a key (and in"
+        " consents), and keeps and counts them in tables of events",
+    )
     missing_customer: Literal["drop", "refuse"] = "drop"
+    placeholder_customer: Literal["drop", "keep", "refuse"] = Field(
+        default="drop",
+        description="rows of an id that stands for no customer: NULL, guest, 0, -1, unknown, ...",
+    )
     cancelled_order_prefix: str = Field(
         default="", description="orders whose id starts so are returns, not orders"
     )
@@ -103,6 +111,10 @@ class CleaningSettings(Settings):
     )
     unknown_customer: Literal["add", "drop", "refuse"] = Field(
         default="refuse", description="orders of people whom the customers table does not know"
+    )
+    far_orders: Literal["drop", "keep", "refuse"] = Field(
+        default="drop",
+        description="orders that lie alone, years or more than the longest horizon from all others: no clock, left out",
     )
     undeclared_columns: Literal["ignore", "refuse"] = Field(
         default="ignore", description="columns in the files that the mapping does not name are never read"

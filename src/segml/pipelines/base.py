@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from segml.config import Config
@@ -15,6 +15,7 @@ from segml.pipelines.narration import Narrator
 from segml.sources.identity import FILE as IDENTITY_FILE
 from segml.sources.ingest import IngestReport, ingest
 from segml.tables.consent import objectors_sql
+from segml.tables.diagnostics import Diagnostic, Example
 from segml.tables.partition import content_sha256, read_manifest
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
@@ -75,9 +76,44 @@ class OpenBase:
         ]
 
     @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What looks wrong in the files, and the stretches without an order that are long against the horizons."""
+        gaps = gap_diagnostic(self.report.gaps, self.config, self.known_until)
+        return self.report.diagnostics + ((gaps,) if gaps else ())
+
+    @property
     def known_until(self) -> Cutoff:
         """How far labels may look: the data's end or the day scored, whichever is first."""
         return min(self.observed_until, self.as_of)
+
+
+def gap_diagnostic(gaps: Sequence[tuple[int, int]], config: Config, until: Cutoff) -> Diagnostic | None:
+    """Return the stretches without an order of a third of a horizon or more; None when there are none.
+
+    Parameters
+    ----------
+    gaps : sequence of (int, int)
+        First day without an order, next day with one.
+    config : Config
+        For the horizons.
+    until : Cutoff
+        What lies after it is not looked at.
+    """
+    horizons = config.horizons.model_dump()
+    before = [(begin, end) for begin, end in gaps if end <= until.day]
+    tasks = [task for task, days in horizons.items() if any(3 * (e - b) >= days for b, e in before)]
+    if not tasks:
+        return None
+    least = min(horizons[task] for task in tasks)
+    long = sorted(
+        (pair for pair in before if 3 * (pair[1] - pair[0]) >= least), key=lambda pair: pair[0] - pair[1]
+    )
+    shown = tuple(
+        Example(f"from {Cutoff(begin)} to {Cutoff(end - 1)} ({end - begin} days)", end - begin)
+        for begin, end in long[:1]
+    )
+    values = {"gaps": len(long), "tasks": ", ".join(f"{task} ({horizons[task]} days)" for task in tasks)}
+    return Diagnostic("days_without_orders", "orders", "ordered_at", examples=shown, values=values)
 
 
 def willing_sql(base: OpenBase) -> str:

@@ -10,6 +10,7 @@ from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.schedule import Schedule, make_schedule
 from segml.registry.floor import DataCounts, DataFloor, check_floor
+from segml.tables.diagnostics import Diagnostic
 from segml.time_windows import SECONDS_PER_DAY
 
 
@@ -33,10 +34,11 @@ class TaskCheck:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One entry a task."""
+    """One entry a task, and what looks wrong in the files."""
 
     config: Config
     tasks: tuple[TaskCheck, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -49,7 +51,8 @@ def check(config: Config, narrator: Narrator | None = None) -> CheckResult:
     with open_base(config, narrator or Silent()) as base:
         horizons = config.horizons
         tasks = (("dormancy", horizons.dormancy), ("churn", horizons.churn), ("clv", horizons.clv))
-        return CheckResult(config, tuple(_check_task(base, task, horizon) for task, horizon in tasks))
+        checked = tuple(_check_task(base, task, horizon) for task, horizon in tasks)
+        return CheckResult(config, checked, base.diagnostics)
 
 
 def _check_task(base: OpenBase, task: str, horizon: int) -> TaskCheck:

@@ -37,10 +37,11 @@ from segml.pipelines.report_evidence import (
 )
 from segml.pipelines.score import SCORES, ScoreResult
 from segml.pipelines.train import TrainingResult
-from segml.report.facts import CampaignFacts, Grouping, ModelFacts, RunFacts, TableFacts
+from segml.report.facts import CampaignFacts, Grouping, ModelFacts, NoteFacts, RunFacts, TableFacts
 from segml.report.groups import REPORTED_TAGS, make_grouping, read_groups
 from segml.report.page import render_page
 from segml.report.suppression import suppressed
+from segml.tables.diagnostics import Diagnostic
 from segml.tables.partition import writing
 from segml.time_windows import Cutoff
 
@@ -132,6 +133,7 @@ def gather_facts(
             TableFacts(name, table.rows_in, table.rows_out, _by_name(table.reasons), _by_name(table.added))
             for name, table in sorted(counted.tables.items())
         ),
+        notes=tuple(make_note(found) for found in data.diagnostics),
         unavailable_tables=_by_name(counted.unavailable),
         unavailable_features=_by_name(training.unavailable_features),
         models=tuple(_model(outcome, scores) for outcome in training.outcomes),
@@ -148,6 +150,19 @@ def gather_facts(
         value=value,
         reasons=reasons,
         places=_places(config, scores, lists),
+    )
+
+
+def make_note(found: Diagnostic) -> NoteFacts:
+    """Translate a diagnostic: of customers only their number, as a single one's rows and money are their own."""
+    about_customers = bool(found.customers)
+    return NoteFacts(
+        kind=found.kind,
+        table=found.table,
+        column=found.column,
+        people=found.customers if about_customers else None,
+        rows=None if about_customers else found.rows,
+        money=None if about_customers or found.money is None else found.money / 100,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from segml.config import Config
 from segml.pipelines.base import open_base
-from segml.pipelines.data import DataResult
+from segml.pipelines.data import DataResult, data_result
 from segml.pipelines.explain import ExplainResult, explain_in_base, first_listed
 from segml.pipelines.lists import ListsResult, common_exports, lists_of_base
 from segml.pipelines.measure import measure_base
@@ -43,7 +43,7 @@ def run(config: Config, narrator: Narrator | None = None) -> RunResult:
     tell = narrator or Silent()
     common_exports(config)  # a mistake in them is told before an hour of training, not after
     with open_base(config, tell) as base:
-        data = DataResult(config, base.report, base.first_day, base.observed_until)
+        data = data_result(base)
         training = train_base(base, tell)
         scores = score_base(base, tell)
         lists = lists_of_base(base, tell)

@@ -35,6 +35,30 @@ class TableFacts:
 
 
 @dataclass(frozen=True)
+class NoteFacts:
+    """One thing that looks wrong in the files; no id, and where it is about customers neither rows nor money.
+
+    Attributes
+    ----------
+    kind : str
+        Which rule found it.
+    people : int or str or None
+        Customers it is about; None where it is about rows.
+    rows : int or None
+        Rows it is about.
+    money : float or None
+        Their money in major units.
+    """
+
+    kind: str
+    table: str = ""
+    column: str = ""
+    people: Count | None = None
+    rows: int | None = None
+    money: float | None = None
+
+
+@dataclass(frozen=True)
 class ModelFacts:
     """Verdict on one model, as the gate gave it.
 
@@ -266,6 +290,7 @@ class RunFacts:
     horizons: dict[str, int] = field(default_factory=dict)
     bands: dict[str, float] = field(default_factory=dict)
     tables: tuple[TableFacts, ...] = ()
+    notes: tuple[NoteFacts, ...] = ()
     unavailable_tables: dict[str, str] = field(default_factory=dict)
     unavailable_features: dict[str, str] = field(default_factory=dict)
     models: tuple[ModelFacts, ...] = ()

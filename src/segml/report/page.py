@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from segml.models.segments.languages import Language
-from segml.report.facts import CampaignFacts, Grouping, KpiFacts, RunFacts
+from segml.report.facts import CampaignFacts, Grouping, KpiFacts, NoteFacts, RunFacts
 from segml.report.figures import bars_svg, line_svg
 from segml.report.findings import findings, next_steps
 from segml.report.groups import ACTIVITY_TAG, SEGMENT_TAGS, TIER_TAG
@@ -97,6 +97,7 @@ def _content(facts: RunFacts, words: Messages) -> dict[str, Any]:
             (words.say(f"glossary.{term}.term"), words.say(f"glossary.{term}.meaning")) for term in terms
         ],
         "few": few(facts.minimum_cell),
+        "notes": [_note(note, facts, words) for note in facts.notes],
         "unavailable": _by_reason(facts, words),
         "anything_hidden": _anything_hidden(facts),
     }
@@ -156,6 +157,18 @@ def _files(campaign: CampaignFacts, words: Messages) -> str:
     )
 
 
+def _note(note: NoteFacts, facts: RunFacts, words: Messages) -> str:
+    """Say what looks wrong in the files."""
+    return words.say(
+        f"data_notes.{note.kind}",
+        table=words.name("tables", note.table),
+        column=note.column,
+        people=words.count(note.people),
+        rows=words.count(note.rows),
+        money=words.money(note.money, facts.currency),
+    )
+
+
 def _by_reason(facts: RunFacts, words: Messages) -> dict[str, list[tuple[str, bool]]]:
     """Return reason -> what is missing for it, and whether it is a name in code; one reason may lack twenty columns."""
     missing = [(name, True, reason) for name, reason in facts.unavailable_tables.items()]
@@ -176,4 +189,5 @@ def _anything_hidden(facts: RunFacts) -> bool:
             campaign.globally_held_out,
             *campaign.excluded.values(),
         ]
+    counts += [note.people for note in facts.notes if note.people is not None]
     return any(isinstance(count, str) for count in (*counts, facts.scored, *facts.not_scored.values()))

@@ -82,6 +82,10 @@ def suppressed(facts: RunFacts) -> RunFacts:
     minimum = facts.minimum_cell
     return replace(
         facts,
+        notes=tuple(
+            replace(note, people=few(minimum)) if _is_small(note.people, minimum) else note
+            for note in facts.notes
+        ),
         models=tuple(_model(model, minimum) for model in facts.models),
         not_scored={
             reason: few(minimum) if _is_small(people, minimum) else people
@@ -100,7 +104,7 @@ def suppressed(facts: RunFacts) -> RunFacts:
     )
 
 
-def _is_small(count: Count, minimum: int) -> bool:
+def _is_small(count: Count | None, minimum: int) -> bool:
     return isinstance(count, int) and 0 < count < minimum
 
 

@@ -1,8 +1,9 @@
 """What becomes of rows that no honest log is free of: each has one fate, and each fate is counted.
 
-A row's reason is the first of these that holds: the same row again, nobody's row, a cancelled order, a negative
-quantity, a price of nothing. The settings say what a reason leads to: the row is dropped, moved to `returns`, kept,
-or the whole ingestion is refused.
+A row's reason is the first of these that holds: a row without a customer, an id that stands for none, a cancelled
+order, a negative quantity, a price of nothing. The settings say what a reason leads to: the row is dropped, moved to
+`returns`, kept, or the whole ingestion is refused. Reasons that need more than the row itself are given afterwards:
+an equal row (`equal_rows`), an order far from all others (`clock`), a row past its retention, an excluded customer.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from segml.engine.duckdb import quoted
 from segml.errors import did_you_mean
 from segml.tables.catalog import BOUNCES, REFUSALS, TABLES
 from segml.tables.checks import Violation, unknown_table
+from segml.tables.ids import placeholder_sql
 from segml.tables.schema import Table
 from segml.time_windows import Cutoff
 
 EXACT_DUPLICATE = "exact_duplicate"
 ERASED = "erased"
 MISSING_CUSTOMER = "missing_customer"
+PLACEHOLDER_CUSTOMER = "placeholder_customer"
+EXCLUDED_CUSTOMER = "excluded_customer"
+FAR_ORDER = "far_from_all_orders"
 CANCELLED_ORDER = "cancelled_order"
 NEGATIVE_QUANTITY = "negative_quantity"
 NONPOSITIVE_PRICE = "nonpositive_price"
@@ -30,6 +35,8 @@ PAST_RETENTION = "past_retention"
 
 REASON_TEXTS = {
     MISSING_CUSTOMER: "a row without a customer",
+    PLACEHOLDER_CUSTOMER: "an id that stands for no customer",
+    FAR_ORDER: "an order that lies alone, far from all others",
     NEGATIVE_QUANTITY: "negative quantity",
     NONPOSITIVE_PRICE: "a price of nothing or less",
     UNKNOWN_CUSTOMER: "a customer that the customers table does not know",
@@ -63,6 +70,9 @@ def fates(table: Table, present: Sequence[str], settings: CleaningSettings, owns
     found = []
     if "customer_id" in present and owns_orders:
         found.append(Fate(MISSING_CUSTOMER, "customer_id is null", settings.missing_customer))
+        if settings.placeholder_customer != "keep":
+            nobody = placeholder_sql("customer_id")
+            found.append(Fate(PLACEHOLDER_CUSTOMER, nobody, settings.placeholder_customer))
     if table.name not in ("orders", "order_lines"):
         return found
     prefix = settings.cancelled_order_prefix
@@ -105,19 +115,11 @@ def old_rows_sql(table: Table, until: Cutoff) -> str:
     return f"reason is null and {table.time_column} < {until.seconds}{withdrawals}"
 
 
-def cleaned_sql(
-    typed_sql: str, names: Sequence[str], chosen: Sequence[Fate], settings: CleaningSettings
-) -> str:
-    """Return the query that gives every distinct row its `reason` (NULL: kept) and its number of `copies`."""
+def cleaned_sql(typed_sql: str, chosen: Sequence[Fate]) -> str:
+    """Return the query that gives every row its `reason`; NULL: kept."""
     cases = " ".join(f"when {fate.condition} then '{fate.reason}'" for fate in chosen)
     reason = f"case {cases} else null end" if cases else "cast(null as varchar)"
-    if settings.exact_duplicates == "keep":
-        return f"select *, {reason} as reason, 1 as copies from ({typed_sql}) as typed"
-    listed = ", ".join(names)
-    return (
-        f"select *, {reason} as reason from"
-        f" (select {listed}, marks, count(*) as copies from ({typed_sql}) as typed group by {listed}, marks) as once"
-    )
+    return f"select *, {reason} as reason from ({typed_sql}) as typed"
 
 
 def returned_sql(relation: str, names: Sequence[str], chosen: Sequence[Fate]) -> str:

@@ -1,7 +1,8 @@
 """A source's own columns -> canonical names and types, as one DuckDB query per table.
 
-Each row carries `marks`: one bit for each column whose value could not be read, and two for each text column of
-times (written with an offset, written without). The bits are gathered once; only a bit that is set is looked into.
+Each row carries `marks`: one bit for each column whose value could not be read, two for each text column of times
+(written with an offset, written without), and two for each column of ids (a whole number written with ``.0``, a number
+with an exponent). The bits are gathered once; only a bit that is set is looked into.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from segml.errors import did_you_mean
 from segml.sources.files import RawTable, identifier
 from segml.sources.times import Clock, days, has_offset
 from segml.tables.checks import SHOWN_ROWS, Fetch, Violation, check_names
+from segml.tables.ids import exponent_sql, fraction_sql, id_sql, shortened_sql
 from segml.tables.schema import Column, Table
 
 _EXACT = "decimal(18, 6)"  # a 64-bit integer inside: up to a trillion, half the time of wider ones
@@ -27,6 +29,9 @@ _WRONG = {
     "time": "not a time",
     "date": "not a date",
 }
+_SHORTENED = "scientific notation is no id: a spreadsheet shortened it, and its last digits are lost"
+_MOST_NAMED = 8  # columns
+_LARGEST = {"DOUBLE": 2**53, "FLOAT": 2**24}  # from these on, neighbouring whole numbers are the same value
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class TypedColumn:
     time_text: bool = False
     stored_name: str = ""
     exact: str = ""  # of money: major units, before they are rounded
+    prepared: str = ""  # SQL of `raw`, when it is a name of its own: computed once, used often
+    wrong: str = ""  # what is said of values that are there and can't be read, if not what its type says
 
     @property
     def name(self) -> str:
@@ -52,8 +59,17 @@ class TypedTable:
 
     table: Table
     columns: tuple[TypedColumn, ...]
-    relation: str
+    raw: RawTable
     where: str
+    beside: tuple[str, ...] = ()  # columns of the files that are carried along as they stand
+    with_hash: bool = False  # whether each row bears a hash of all columns of the files
+
+    @property
+    def relation(self) -> str:
+        """The rows that are read, with the values that are computed once."""
+        listed = "".join(f", {column.prepared} as {column.raw}" for column in self.columns if column.prepared)
+        condition = f" where {self.where}" if self.where else ""
+        return f"(select *{listed} from {self.raw.relation}{condition}) as prepared"
 
     @property
     def names(self) -> list[str]:
@@ -61,15 +77,20 @@ class TypedTable:
         return [column.name for column in self.columns]
 
     def sql(self) -> str:
-        """Return the query: typed columns and `marks`."""
-        listed = ", ".join(f"{column.typed} as {column.name}" for column in self.columns)
-        condition = f" where {self.where}" if self.where else ""
-        return f"select {listed}, {self._marks()} as marks from {self.relation}{condition}"
+        """Return the query: typed columns, `marks`, and as far as they are asked for `row_hash` and `beside_<n>`."""
+        listed = [f"{column.typed} as {column.name}" for column in self.columns]
+        listed.append(f"{self._marks()} as marks")
+        if self.with_hash:
+            listed.append(f"hash({', '.join(map(identifier, self.raw.every_column))}) as row_hash")
+        listed += [
+            f"cast({identifier(name)} as varchar) as beside_{place}" for place, name in enumerate(self.beside)
+        ]
+        return f"select {', '.join(listed)} from {self.relation}"
 
     def _marks(self) -> str:
         bits = []
         for place, column in enumerate(self.columns):
-            if column.column.type != "text":
+            if column.column.type != "text" or column.wrong:
                 wrong = f"{column.raw} is not null and {column.typed} is null"
                 bits.append(f"case when {wrong} then {1 << place} else 0 end")
         for place, column in enumerate(self._time_texts()):
@@ -78,7 +99,23 @@ class TypedTable:
             bits.append(
                 f"case when {column.raw} is null then 0 when {offset} then {2 << shift} else {1 << shift} end"
             )
+        for bit, column in self._id_bits():
+            fraction, exponent = fraction_sql(column.raw), exponent_sql(column.raw)
+            point, letter = (f"contains({column.raw}, '{mark}')" for mark in ".e")
+            letter = f"({letter} or contains({column.raw}, 'E'))"
+            bits.append(f"case when {point} and {fraction} then {bit} else 0 end")
+            bits.append(f"case when {letter} and {exponent} then {2 * bit} else 0 end")
         return f"cast({' + '.join(bits) or '0'} as bigint)"
+
+    def _id_bits(self) -> list[tuple[int, TypedColumn]]:
+        """Return the columns of ids in text, each with the first of its two bits."""
+        first = len(self.columns) + 2 * len(self._time_texts())
+        texts = [column for column in self.columns if column.prepared]
+        return [(1 << first + 2 * place, column) for place, column in enumerate(texts)]
+
+    def id_forms(self, marks: int) -> dict[str, tuple[bool, bool]]:
+        """Return of each column of ids in text whether gathered marks have a ``.0``, and an exponent."""
+        return {column.name: (bool(marks & bit), bool(marks & 2 * bit)) for bit, column in self._id_bits()}
 
     def _time_texts(self) -> list[TypedColumn]:
         return [column for column in self.columns if column.time_text]
@@ -101,7 +138,7 @@ class TypedTable:
 
     def _wrong_values(self, fetch: Fetch, column: TypedColumn) -> Violation:
         wrong = f"{column.raw} is not null and {column.typed} is null"
-        return self._violation(fetch, column, wrong, _WRONG[column.column.type])
+        return self._violation(fetch, column, wrong, column.wrong or _WRONG[column.column.type])
 
     def _mixed_zones(self, fetch: Fetch, column: TypedColumn) -> Violation:
         offset = has_offset(column.raw)
@@ -109,7 +146,7 @@ class TypedTable:
         return self._violation(fetch, column, f"{column.raw} is not null and {offset}", text)
 
     def _violation(self, fetch: Fetch, column: TypedColumn, condition: str, text: str) -> Violation:
-        matching = f"from {self.relation} where {condition}" + (f" and ({self.where})" if self.where else "")
+        matching = f"from {self.relation} where {condition}"
         count = int(fetch(f"select count(*) {matching}")[0][0])
         rows: tuple[str, ...] = ()
         if not column.column.personal:
@@ -155,20 +192,52 @@ def check_mapping(
         if theirs not in raw.types
     ]
     if refuse_others and not source.query:
-        found += [
-            Violation("a column of the files that the mapping does not name", table.name, name)
-            for name in raw.types
-            if name not in mapped.values()
-        ]
+        found += _undeclared(table, [name for name in raw.types if name not in mapped.values()])
     return found
 
 
-def typed_table(table: Table, source: TableSource, raw: RawTable, zone: str) -> TypedTable:
-    """Write the query that reads one table with canonical names and types."""
+def _undeclared(table: Table, names: list[str]) -> list[Violation]:
+    """Return one violation a column, or one for the many that no screen holds."""
+    text = "a column of the files that the mapping does not name"
+    if len(names) <= _MOST_NAMED:
+        return [Violation(text, table.name, name) for name in names]
+    listed = f"{', '.join(names[:_MOST_NAMED])} and {len(names) - _MOST_NAMED:,} more"
+    return [
+        Violation(f"{len(names):,} columns of the files that the mapping does not name: {listed}", table.name)
+    ]
+
+
+def typed_table(
+    table: Table,
+    source: TableSource,
+    raw: RawTable,
+    zone: str,
+    beside: tuple[str, ...] = (),
+    with_hash: bool = False,
+) -> TypedTable:
+    """Write the query that reads one table with canonical names and types.
+
+    Parameters
+    ----------
+    table : Table
+        The canonical table.
+    source : TableSource
+        Its mapping.
+    raw : RawTable
+        Its files.
+    zone : str
+        The base's time zone.
+    beside : tuple of str
+        Columns of the files to carry along.
+    with_hash : bool
+        Whether each row bears a hash of all columns of the files.
+    """
     mapped = mapping_of(source, raw)
     columns = []
     for column in table.columns:
-        if column.name in mapped:
+        if column.name in mapped and column.is_id:
+            columns.append(_id(column, mapped[column.name], raw.types[mapped[column.name]], source))
+        elif column.name in mapped:
             theirs = mapped[column.name]
             clock = Clock(zone, source.time_zone, source.time_format)
             columns.append(
@@ -183,7 +252,7 @@ def typed_table(table: Table, source: TableSource, raw: RawTable, zone: str) -> 
         elif column.name in source.constants:
             value = quoted(source.constants[column.name])
             columns.append(_typed(column, value, "VARCHAR", source, Clock(zone, source.time_zone)))
-    return TypedTable(table, _with_amount(table, tuple(columns)), raw.relation, source.where)
+    return TypedTable(table, _with_amount(table, tuple(columns)), raw, source.where, beside, with_hash)
 
 
 def present(expression: str, sql_type: str, source: TableSource) -> str:
@@ -260,8 +329,31 @@ def _from_text(raw: str, decimal: str, sql_type: str) -> str:
     return f"case when not contains({raw}, '_') then try_cast({raw} as {sql_type}) end"
 
 
+def _id(column: Column, theirs: str, sql_type: str, source: TableSource) -> TypedColumn:
+    """Give a column of ids its normal form; what can be no id any more is unread and named.
+
+    A missing value makes a column of whole numbers one of doubles (17850.0): they are whole numbers again, as far as a
+    double tells one from its neighbour.
+    """
+    value = identifier(theirs)
+    if sql_type in _LARGEST:
+        raw, largest = present(value, sql_type, source), _LARGEST[sql_type]
+        typed = f"case when abs({raw}) < {largest} then {_text(raw, sql_type)} end"
+        wrong = f"a floating-point number of {largest:,} or more is no id: its last digits are lost"
+        return TypedColumn(column, raw, typed, wrong=wrong)
+    if sql_type != "VARCHAR" and not sql_type.startswith("DECIMAL"):
+        return TypedColumn(column, value, _text(value, sql_type))
+    known = id_sql(value if sql_type == "VARCHAR" else f"cast({value} as varchar)")
+    if source.missing:
+        nothing = ", ".join(quoted(text) for text in source.missing)
+        known = f"case when {known} not in ({nothing}) then {known} end"
+    raw = identifier(f"~{column.name}")
+    typed = f"case when contains({raw}, '+') and {shortened_sql(raw)} then null else {raw} end"
+    return TypedColumn(column, raw, typed, prepared=known, wrong=_SHORTENED)
+
+
 def _text(raw: str, sql_type: str) -> str:
-    if sql_type in ("DOUBLE", "FLOAT"):  # ids of files that once met a missing value: 17850.0
+    if sql_type in _LARGEST:
         whole = f"try_cast(case when {raw} = trunc({raw}) then {raw} end as bigint)"
         return f"coalesce(cast({whole} as varchar), cast({raw} as varchar))"
     return raw if sql_type == "VARCHAR" else f"cast({raw} as varchar)"

@@ -12,6 +12,7 @@ from segml.config import Config
 from segml.engine.duckdb import quoted
 from segml.engine.keys import hash_sql
 from segml.sources.cleaning import ORDER_NOT_KEPT, REASON_TEXTS, UNKNOWN_CUSTOMER, returned_sql
+from segml.sources.diagnose import diagnose_tables
 from segml.sources.read import Reading
 from segml.tables.catalog import TABLES
 from segml.tables.checks import (
@@ -49,6 +50,8 @@ class Derivation:
         self.say = say
         self.names: dict[str, list[str]] = dict(reading.names)  # of the relations clean_<table>
         self.reasons = {name: dict(counts) for name, counts in reading.reasons.items()}
+        self.money = {name: dict(amounts) for name, amounts in reading.money.items()}
+        self.diagnostics = list(reading.diagnostics)
         self.added: dict[str, dict[str, int]] = {}
         self.violations: list[Violation] = []
 
@@ -66,9 +69,11 @@ class Derivation:
             self._check_table(TABLES[name])
         if "orders" in self.names and "order_lines" in self.names:
             self._check_lines_have_orders()
-        if "orders" in self.names and not self.violations and not self.reading.violations:
+        whole = {"orders", "customers"} <= self.names.keys()
+        if whole and not self.violations and not self.reading.violations:
             self._key_people()
             self._number_orders()
+            self.diagnostics += diagnose_tables(self._rows, self.names, self.reasons)
         return self.violations
 
     def write(self, folder: Path) -> dict[str, Any]:
@@ -87,6 +92,8 @@ class Derivation:
             "unavailable": self._unavailable(),
             "first_event": int(first),
             "last_event": int(last),
+            "gaps": self.reading.gaps,
+            "diagnostics": [found.to_dict() for found in self.diagnostics],
         }
 
     # -- what was not given ---------------------------------------------------------------------------------------
@@ -98,10 +105,11 @@ class Derivation:
             if name not in self.names:
                 continue
             moved = self._moved_sql(name)
-            count = int(self._rows(f"select count(*) from ({moved}) as moved")[0][0]) if moved else 0
+            count, money = self._size_and_money(f"({moved}) as moved") if moved else (0, 0)
             if count:
                 parts.append(moved)
                 added[f"from {name}"] = count
+                self.money.setdefault("returns", {})[f"from {name}"] = money
         if not parts:
             return
         if "returns" in self.names:
@@ -184,7 +192,10 @@ class Derivation:
 
     def _drop_unknown(self, name: str, unknown: str) -> None:
         listed = ", ".join(self.names[name])
-        count = self._size(f"clean_{name} as others where {unknown}")
+        stranger = f"(select * from clean_{name} as others where {unknown}) as strangers"
+        count = self._size(stranger)
+        if count and "amount_minor" in self.names[name]:
+            self.money.setdefault(name, {})[UNKNOWN_CUSTOMER] = self._size_and_money(stranger)[1]
         self.connection.execute(
             f"create temp table known_{name} as select {listed} from clean_{name} as others where not ({unknown})"
         )
@@ -284,9 +295,18 @@ class Derivation:
         rows_in = self.reading.rows_in.get(name, 0)
         reasons, added = dict(self.reasons.get(name, {})), self.added.get(name, {})
         lost = rows_in + sum(added.values()) - sum(reasons.values()) - rows_out
+        money = dict(self.money.get(name, {}))
         if name == "order_lines" and lost:
             reasons[ORDER_NOT_KEPT] = lost
-        return {"rows_in": rows_in, "rows_out": rows_out, "reasons": reasons, "added": added}
+            money[ORDER_NOT_KEPT] = self._money_of_lost_lines()
+        return {"rows_in": rows_in, "rows_out": rows_out, "reasons": reasons, "added": added, "money": money}
+
+    def _money_of_lost_lines(self) -> int:
+        lost = (
+            "(select * from clean_order_lines as l where not exists"
+            " (select 1 from numbered_orders as o where o.order_id = l.order_id)) as lost"
+        )
+        return self._size_and_money(lost)[1]
 
     def _unavailable(self) -> dict[str, str]:
         """Say of every table and column that is not there why."""
@@ -312,6 +332,12 @@ class Derivation:
 
     def _size(self, relation: str) -> int:
         return int(self._rows(f"select count(*) from {relation}")[0][0])
+
+    def _size_and_money(self, relation: str) -> tuple[int, int]:
+        ((rows, money),) = self._rows(
+            f"select count(*), coalesce(cast(sum(amount_minor) as bigint), 0) from {relation}"
+        )
+        return int(rows), int(money)
 
     def _view(self, name: str, sql: str) -> None:
         self.connection.execute(f"create or replace temp view {name} as {sql}")

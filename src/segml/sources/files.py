@@ -50,11 +50,14 @@ class RawTable:
         The files, sorted.
     types : dict of str to str
         Columns that every file has, with their type in the engine.
+    every_column : tuple of str
+        Columns that any file has.
     """
 
     relation: str
     files: list[Path] = field(default_factory=list)
     types: dict[str, str] = field(default_factory=dict)
+    every_column: tuple[str, ...] = ()
 
 
 class UnreadableError(Exception):
@@ -140,6 +143,7 @@ def register_files(
         form = _format_of(file, layout)
         try:
             names = _parquet_header(file, zones) if form == "parquet" else _csv_header(file, layout)
+            _refuse_repeated(names)
             headers.setdefault((form, *names), []).append(file)
         except (OSError, EOFError, ValueError, csv.Error, StopIteration, pa.ArrowException) as error:
             violations.append(Violation(f"{shown_path(file, root)} is {_reason(error, form)}", table))
@@ -169,7 +173,7 @@ def _create_view(
         raise UnreadableError(Violation(f"not readable: {first_line(error)}", table)) from error
     everywhere = set.intersection(*(set(names) for (_, *names) in headers))
     types = {row[0]: row[1] for row in described if row[0] in everywhere}
-    return RawTable(relation, files, types)
+    return RawTable(relation, files, types, tuple(row[0] for row in described))
 
 
 def _parquet_header(file: Path, zones: dict[str, set[bool]]) -> list[str]:
@@ -189,10 +193,17 @@ def _csv_header(file: Path, layout: Layout) -> list[str]:
             names = [name.strip() for name in next(csv.reader(stream, delimiter=layout.delimiter))]
     if not any(names):
         raise ValueError("without a header")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    return [name or f"column{place}" for place, name in enumerate(names, start=1)]
+
+
+def _refuse_repeated(names: Sequence[str]) -> None:
+    """Refuse a column that a file gives twice, or that differs from another by case alone, as SQL knows no case."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(name.lower(), []).append(name)
+    twice = sorted(" and ".join(sorted(set(each))) for each in alike.values() if len(each) > 1)
     if twice:
         raise ValueError(f"with the same column twice: {', '.join(twice)}")
-    return [name or f"column{place}" for place, name in enumerate(names, start=1)]
 
 
 def _reason(error: Exception, form: str) -> str:

@@ -91,6 +91,10 @@ def merge_identities(reading: Reading, settings: IdentitySettings, validated: Pa
         return None
     missing = _missing_keys(reading, settings)
     reading.violations += missing
+    if (
+        "customers" not in reading.names
+    ):  # its files are missing, which is reported where they were looked for
+        return None
     if missing or reading.violations or _repeats_an_id(reading):
         return None
     connection = reading.connection
@@ -265,7 +269,7 @@ def _merge_customers(reading: Reading) -> None:
             merged.append(f"first(t.{name} order by {order}) filter (where t.{name} is not null) as {name}")
     several = "(select person_id from identity_moved)"
     listed = ", ".join(f"t.{name}" for name in reading.names["customers"])
-    kept = "cast(null as varchar) as reason, cast(0 as bigint) as marks, cast(1 as bigint) as copies"
+    kept = "cast(null as varchar) as reason, cast(0 as bigint) as marks"
     reading.connection.execute("alter table read_customers rename to recorded_customers")
     reading.connection.execute(
         f"create temp table read_customers as select {listed}, {kept} from recorded_customers as t"

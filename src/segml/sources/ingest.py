@@ -23,6 +23,7 @@ from segml.engine.duckdb import DuckDBEngine
 from segml.errors import ConfigurationError
 from segml.sources.derive import Derivation
 from segml.sources.erased import erased_digests
+from segml.sources.exclusion import leave_out_excluded
 from segml.sources.files import Layout, UnreadableError, find_files, fingerprints
 from segml.sources.identity import FILE as IDENTITY_FILE
 from segml.sources.identity import IdentityCount, merge_identities, write_identity
@@ -30,11 +31,12 @@ from segml.sources.packages import fetch_package
 from segml.sources.read import Reading
 from segml.tables.catalog import TABLES
 from segml.tables.checks import Violation, refuse, unknown_table
+from segml.tables.diagnostics import Diagnostic
 from segml.tables.partition import content_sha256, file_sha256, read_manifest, write_manifest, writing
 
 Progress = Callable[[str], None]
 
-_FORM = 1  # raised when the validated tables change for the same inputs
+_FORM = 2  # raised when the validated tables change for the same inputs
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,15 @@ class TableCount:
     """Rows of one table: in, out, and why the others are not there.
 
     ``rows_in == rows_out + sum(reasons.values()) - added``, where `added` are rows that other tables gave (returns
-    from cancelled orders, customers who only have orders).
+    from cancelled orders, customers who only have orders). `money` is what these rows amount to in minor units, under
+    the same names, in tables that have money.
     """
 
     rows_in: int
     rows_out: int
     reasons: dict[str, int] = field(default_factory=dict)
     added: dict[str, int] = field(default_factory=dict)
+    money: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,10 @@ class IngestReport:
         Times of the first and the last order, seconds on the base's wall clock.
     identity : IdentityCount or None
         How many records are how many people; None when records are not merged.
+    gaps : tuple of (int, int)
+        The longest stretches without an order: first day without one, next day with one.
+    diagnostics : tuple of Diagnostic
+        What looks wrong in the files and is no error.
     """
 
     base: str
@@ -81,6 +89,8 @@ class IngestReport:
     first_event: int
     last_event: int
     identity: IdentityCount | None = None
+    gaps: tuple[tuple[int, int], ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def ingest(config: Config, engine: Engine, progress: Progress | None = None) -> IngestReport:
@@ -129,6 +139,7 @@ def ingest(config: Config, engine: Engine, progress: Progress | None = None) -> 
         reading = Reading(config, connection, say)
         reading.read(files)
         people = merge_identities(reading, config.identity, folder)
+        leave_out_excluded(reading, people is not None)
         derivation = Derivation(config, connection, reading, say)
         derived = derivation.derive()
         refuse(violations + reading.violations + derived, config.base)
@@ -173,15 +184,17 @@ def _files(config: Config) -> tuple[dict[str, list[Path]], list[Violation]]:
 
 def _identity(config: Config, inputs: dict[str, Any]) -> dict[str, Any]:
     """What makes two ingestions the same: inputs, the settings that ingestion reads, and versions."""
-    read = {"base", "currency", "time_zone", "tables", "cleaning"} | (
+    read = {"base", "currency", "time_zone", "tables", "cleaning", "exclude_customers"} | (
         {"identity"} if config.identity.keys else set()
     )
+    longest = config.horizons.all_days[-1]
     settings = config.model_dump(mode="json", include=read)
     erased = erased_digests(config)
     return ({"erased_sha256": content_sha256(erased)} if erased else {}) | {
         "form": _FORM,
         "inputs_sha256": content_sha256(inputs),
         "configuration_sha256": content_sha256(settings),
+        "longest_horizon": longest,  # an order further from all others is none of the bulk
         "versions": {"segml": _segml_version(), "duckdb": duckdb.__version__},
     }
 
@@ -203,6 +216,8 @@ def _report(config: Config, folder: Path, manifest: dict[str, Any], skipped: boo
         first_event=manifest["first_event"],
         last_event=manifest["last_event"],
         identity=IdentityCount(**manifest["people"]) if "people" in manifest else None,
+        gaps=tuple((int(begin), int(end)) for begin, end in manifest["gaps"]),
+        diagnostics=tuple(Diagnostic.from_dict(found) for found in manifest["diagnostics"]),
     )
 
 

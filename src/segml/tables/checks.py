@@ -19,6 +19,7 @@ from segml.time_windows import SECONDS_PER_DAY, Cutoff
 Fetch = Callable[[str], list[tuple[Any, ...]]]
 
 SHOWN_ROWS = 3
+_MOST_LINES = 26
 MISSING_VALUE = "missing value"
 EARLIEST, LATEST = Cutoff.parse("1850-01-01"), Cutoff.parse("2200-01-01")
 _FUTURE_IS_FINE = frozenset({"campaigns"})
@@ -72,12 +73,29 @@ def refuse(violations: Sequence[Violation], where: str) -> None:
     """
     if not violations:
         return
-    listed = "\n".join(f"  - {violation}" for violation in violations)
+    listed = "\n".join(_bounded([f"  - {violation}" for violation in violations]))
     plural = "s" if len(violations) != 1 else ""
     raise DataError(
         f"{where}: {len(violations)} violation{plural}, nothing was written\n{listed}",
         "; ".join([*hints(violations), *_ALWAYS]),
     )
+
+
+def _bounded(listed: Sequence[str]) -> list[str]:
+    """Return as many violations as fit on a screen; the first rows of the last ones go before any violation does."""
+    lines = sum(text.count("\n") + 1 for text in listed)
+    if lines <= _MOST_LINES:
+        return list(listed)
+    brief = [text.partition("\n")[0] for text in listed]
+    spare = _MOST_LINES - len(brief)
+    shown = []
+    for text, short in zip(listed, brief, strict=True):
+        rows = text.count("\n")
+        shown.append(text if rows <= spare else short)
+        spare -= rows if rows <= spare else 0
+    if len(shown) <= _MOST_LINES:
+        return shown
+    return [*brief[: _MOST_LINES - 1], f"  - and {len(brief) - _MOST_LINES + 1:,} more"]
 
 
 _ALWAYS = ("correct the files or the mapping in the configuration", "earlier validated data are untouched")
@@ -86,6 +104,10 @@ _HINTS = {
     "not a time": "dates in another form need `time_format`, such as %d.%m.%Y, in their table",
     "negative money": "refunds go into the table `returns`, or are left out and counted by"
     " `cleaning: {nonpositive_price: drop}`",
+    "scientific notation is no id": "export ids as text from a database or shop system, not from a spreadsheet",
+    "a floating-point number of": "export ids as text or whole numbers",
+    "a number with an exponent among ids": "export ids as text",
+    "ids with .0 and the same without it": "export ids as text",
     "the files have no column": 'columns parted by semicolons need `delimiter: ";"` in their table',
 }
 

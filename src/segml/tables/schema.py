@@ -31,6 +31,11 @@ class Column:
         """Name in the validated table."""
         return f"{self.name}_minor" if self.type == "money" else self.name
 
+    @property
+    def is_id(self) -> bool:
+        """Tell whether the column holds identifiers, which have one normal form in all tables (`segml.tables.ids`)."""
+        return self.type == "text" and self.name.endswith("_id")
+
 
 @dataclass(frozen=True)
 class Table:

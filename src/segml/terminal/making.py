@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from segml.terminal.diagnostics import amount, diagnostics_part
 from segml.terminal.parts import heading, listing, make_table, remark, short_path
 
 if TYPE_CHECKING:
@@ -29,9 +30,16 @@ _TOP_SOURCES = 12
 def data_screen(result: DataResult) -> RenderableType:
     """Rows in, rows out, and why the others are not there."""
     table = make_table("table", ("rows in", "right"), ("rows out", "right"), "left out, added")
+    currency = result.config.currency
+
+    def counted(reason: str, rows: int, money: int | None) -> str:
+        return f"{reason}: {rows:,}" + (f" ({amount(money, currency)})" if money is not None else "")
+
     for name, count in result.report.tables.items():
-        remarks = [f"{reason}: {rows:,}" for reason, rows in count.reasons.items() if rows]
-        remarks += [f"added, {reason}: {rows:,}" for reason, rows in count.added.items() if rows]
+        remarks = [counted(r, rows, count.money.get(r)) for r, rows in count.reasons.items() if rows]
+        remarks += [
+            counted(f"added, {r}", rows, count.money.get(r)) for r, rows in count.added.items() if rows
+        ]
         table.add_row(name, f"{count.rows_in:,}", f"{count.rows_out:,}", "; ".join(remarks))
     parts: list[RenderableType] = [heading(result.config, "tables"), table]
     parts.append(
@@ -42,7 +50,7 @@ def data_screen(result: DataResult) -> RenderableType:
     absent = [name for name in result.report.unavailable if "." not in name]
     if absent:
         parts.append(remark(f"not in this base: {', '.join(absent)}"))
-    return Group(*parts)
+    return Group(*parts, *diagnostics_part(result.diagnostics, currency))
 
 
 def check_screen(result: CheckResult) -> RenderableType:
@@ -61,7 +69,8 @@ def check_screen(result: CheckResult) -> RenderableType:
             f"{task.silent:,}",
             Text(verdict, style),
         )
-    return Group(heading(result.config, "is there enough data?"), table)
+    notes = diagnostics_part(result.diagnostics, result.config.currency)
+    return Group(heading(result.config, "is there enough data?"), table, *notes)
 
 
 def train_screen(result: TrainingResult) -> RenderableType:
