@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from segml.errors import DataError
 from segml.report.messages import load_catalogue
 from segml.sources.ingest import IngestReport
 from segml.sources.undeclared_words import CURRENCIES, NO_REVENUE, REVENUE
@@ -249,3 +250,31 @@ def test_the_page_shows_no_id_and_no_money_of_a_single_customer() -> None:
 def test_a_diagnostic_survives_json() -> None:
     found = Diagnostic("late_events", "web_events", rows=3, values={"until": "2023-01-01"})
     assert Diagnostic.from_dict(yaml.safe_load(yaml.safe_dump(found.to_dict() | {"examples": []}))) == found
+
+
+# -- customers that no order knows ------------------------------------------------------------------------------------
+
+
+def _with_consents(base: MadeUpBase, *ids: str) -> MadeUpBase:
+    base.add(
+        "orders", csv_text(ORDERS, *(order(place, customer=f"{place:06d}") for place in range(1, 61))), ORDERS
+    )
+    columns = ["customer_id", "changed_at", "channel", "purpose", "granted"]
+    rows = [f"{each},2023-01-02 10:00:00,email,marketing,false" for each in ids]
+    return base.add("consents", csv_text(columns, *rows), columns)
+
+
+def test_consents_of_unknown_customers_are_told(base: MadeUpBase) -> None:
+    report = _with_consents(base, "reader-1", "reader-2", "000003").ingest()
+    assert kinds(report) == ["unknown_customers"]
+    assert "2 rows of 2 customers without an order" in sentences(report)
+    assert "reader-1 (1), reader-2 (1)" in sentences(report)
+    assert report.tables["customers"].rows_out == 60
+
+
+@pytest.mark.parametrize("written", ["3", "03"])
+def test_a_consent_whose_zeros_are_gone_is_refused(base: MadeUpBase, written: str) -> None:
+    with pytest.raises(
+        DataError, match=rf"(?s)leading zeros or case.*'{written}', and '000003' is a customer"
+    ):
+        _with_consents(base, written, "000004", "reader").ingest()

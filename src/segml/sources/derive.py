@@ -14,6 +14,7 @@ from segml.engine.keys import hash_sql
 from segml.sources.cleaning import ORDER_NOT_KEPT, REASON_TEXTS, UNKNOWN_CUSTOMER, returned_sql
 from segml.sources.diagnose import diagnose_tables
 from segml.sources.read import Reading
+from segml.sources.strangers import find_strangers
 from segml.tables.catalog import TABLES
 from segml.tables.checks import (
     MISSING_VALUE,
@@ -70,6 +71,10 @@ class Derivation:
         if "orders" in self.names and "order_lines" in self.names:
             self._check_lines_have_orders()
         whole = {"orders", "customers"} <= self.names.keys()
+        if whole and not self._refuses_unknown():
+            nearly, unknown = find_strangers(self._rows, self.names)
+            self.violations += nearly
+            self.diagnostics += unknown
         if whole and not self.violations and not self.reading.violations:
             self._key_people()
             self._number_orders()
@@ -189,6 +194,10 @@ class Derivation:
                 )
             else:
                 self._drop_unknown(name, unknown)
+
+    def _refuses_unknown(self) -> bool:
+        """Whether an unknown customer is a violation already, wherever the id stands."""
+        return "customers" in self.config.tables and self.config.cleaning.unknown_customer == "refuse"
 
     def _drop_unknown(self, name: str, unknown: str) -> None:
         listed = ", ".join(self.names[name])

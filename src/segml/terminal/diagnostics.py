@@ -98,6 +98,13 @@ def _equal_rows(found: Diagnostic, currency: str) -> str:
     )
 
 
+def _unknown_customers(found: Diagnostic, _: str) -> str:
+    return (
+        f"{found.table}.{found.column}: {rows_and_money(found.rows, None, '')} of {_customers(found)} without an order"
+        f" or a record, who count for no customer: {_counted(found.examples)}; are these ids written as in the orders?"
+    )
+
+
 def _fractions(found: Diagnostic, currency: str) -> str:
     return (
         f"{found.table}.{found.column}: {rows_and_money(found.rows, None, currency)} with .0 behind a whole number"
@@ -274,6 +281,7 @@ def _excluded_unknown(found: Diagnostic, _: str) -> str:
 
 _SENTENCES: dict[str, Sentence] = {
     "placeholder_ids": _placeholders,
+    "unknown_customers": _unknown_customers,
     "equal_rows_kept": _equal_rows,
     "ids_with_fraction": _fractions,
     "ids_differ_by_case": _similar("upper and lower case"),
