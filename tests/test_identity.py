@@ -20,7 +20,7 @@ from segml.engine.duckdb import DuckDBEngine
 from segml.errors import ConfigurationError, DataError, SegmlError
 from segml.measurement.built import BuiltList
 from segml.measurement.people import make_people
-from segml.sources.erased import erased_digest, erased_digests
+from segml.sources.erased import erased_digest, erased_digests, remember_erased
 from segml.sources.identity import IdentityCount, component_roots, records_of
 from segml.sources.ingest import ingest
 from segml.sources.synthetic import SyntheticShop, write_shop
@@ -356,7 +356,8 @@ def test_r03_r59_erasing_by_any_id_takes_all_records_and_remembers_every_id(doub
     assert records_of(config.data_path("validated"), "c20") == ("c21", ["c20", "c21"])
     assert main(["erase", str(double_shop), "c20", "--quiet"]) == 0
     key = bytes.fromhex((config.data_path("erased") / "key").read_text())
-    assert set(erased_digests(config)) == {erased_digest(key, who) for who in ("c20", "c21")}
+    names = ("c20", "c21", "email\x1fperson21@x.dk")  # both records, and what made them one person
+    assert set(erased_digests(config)) == {erased_digest(key, name) for name in names}
     files = [
         f for f in (double_shop.parent / "data").rglob("*.parquet") if "customer_id" in pd.read_parquet(f)
     ]
@@ -435,3 +436,32 @@ def test_what_joined_records_is_told_in_one_order_whether_counted_or_read_again(
         == str(read_again)
         == ("5 records are 2 people (joined by e-mail 2, card 1); left alone: 1 a; left alone: 1 b")
     )
+
+
+# -- who was erased does not come back --------------------------------------------------------------------------------
+
+
+def _customers(base: MadeUpBase) -> list[str]:
+    base.ingest(identity=ALL_KEYS)
+    return sorted(pd.read_parquet(base.file("customers"))["customer_id"])
+
+
+def test_r59_an_erased_person_comes_back_under_no_id_that_shares_a_key(base: MadeUpBase) -> None:
+    old, other = "a,2016-01-01,,DK,ann@x.dk,20123456,,web", "z,2016-01-01,,DK,zoe@x.dk,,,web"
+    remember_erased(with_people(base, old, other).config(identity=ALL_KEYS), ["a"])
+    assert _customers(base) == ["z"]
+    by_email = "b,2017-01-01,,DK,ANN@x.dk,20999999,,web"
+    assert _customers(with_people(base, old, other, by_email)) == ["z"]
+    # the files have forgotten both records: the memory has the second phone too
+    by_phone = "c,2017-02-01,,DK,new@x.dk,+4520999999,,web"
+    report = with_people(base, other, by_phone).ingest(identity=ALL_KEYS)
+    assert sorted(pd.read_parquet(base.file("customers"))["customer_id"]) == ["z"]
+    assert report.tables["orders"].reasons == {"erased": 1}
+    assert with_people(base, other, by_phone).ingest(identity=ALL_KEYS).skipped
+
+
+def test_r59_a_number_of_many_records_erases_nobody_else(base: MadeUpBase) -> None:
+    shared = [f"{name},2016-01-0{at},,DK,{name}@x.dk,20123456,,web" for at, name in enumerate("abcdef", 1)]
+    remember_erased(with_people(base, *shared).config(identity=ALL_KEYS), ["a"])
+    assert _customers(base) == list("bcdef")
+    assert _customers(with_people(base, *shared[1:])) == list("bcdef")

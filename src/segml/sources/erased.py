@@ -59,7 +59,7 @@ def erased_digests(config: Config) -> list[str]:
 def is_erased(config: Config, customer: str) -> bool:
     """Tell whether this id is remembered as erased."""
     digests = erased_digests(config)
-    return bool(digests) and erased_digest(_key(config), customer) in digests
+    return bool(digests) and erased_digest(erased_key(config), customer) in digests
 
 
 def erased_sql(config: Config, expression: str = "customer_id") -> str:
@@ -74,7 +74,7 @@ def erased_sql(config: Config, expression: str = "customer_id") -> str:
     if not digests:
         return ""
     listed = ", ".join(f"'{digest}'" for digest in digests)
-    return f"({expression} is not null and {erased_digest_sql(_key(config), expression)} in ({listed}))"
+    return f"({expression} is not null and {erased_digest_sql(erased_key(config), expression)} in ({listed}))"
 
 
 def remember_erased(config: Config, customers: Iterable[str]) -> None:
@@ -84,9 +84,17 @@ def remember_erased(config: Config, customers: Iterable[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / _KEY).exists() and not erased_digests(config):
             _write(folder / _KEY, secrets.token_hex(32))
-        key = _key(config)
-        digests = {*erased_digests(config), *(erased_digest(key, customer) for customer in customers)}
-        _write(folder / _PEOPLE, "".join(f"{digest}\n" for digest in sorted(digests)))
+        key = erased_key(config)
+    remember_digests(config, [erased_digest(key, customer) for customer in customers])
+
+
+def remember_digests(config: Config, digests: Iterable[str]) -> None:
+    """Add digests to the memory; what it holds already is not written again."""
+    known = {*erased_digests(config)}
+    more = known | {*digests}
+    if more != known:
+        with output_errors(erased_folder(config)):
+            _write(erased_folder(config) / _PEOPLE, "".join(f"{digest}\n" for digest in sorted(more)))
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,14 @@ def has_unfinished(folder: Path) -> bool:
     return (folder / _UNFINISHED).is_file()
 
 
-def _key(config: Config) -> bytes:
+def erased_key(config: Config) -> bytes:
+    """Return the key of a base's memory.
+
+    Raises
+    ------
+    DataError
+        The key is gone.
+    """
     file = erased_folder(config) / _KEY
     if not file.is_file():
         raise DataError(

@@ -24,6 +24,8 @@ import pyarrow as pa
 
 from segml.config import IdentitySettings
 from segml.engine.duckdb import quoted
+from segml.sources.erased import erased_digests
+from segml.sources.erased_records import leave_out_returning
 from segml.sources.identity_keys import KEY_NAMES, group_keys, number_records, write_keys
 from segml.sources.read import Reading
 from segml.tables.catalog import TABLES
@@ -99,6 +101,12 @@ def merge_identities(reading: Reading, settings: IdentitySettings, validated: Pa
         return None
     connection = reading.connection
     reading.say("joining records of the same person")
+    if erased_digests(reading.config):
+        number_records(reading, with_erased=True)
+        write_keys(reading, settings, unshared=True)
+        group_keys(reading, settings)
+        _join_records(connection)
+        leave_out_returning(reading, reading.config)
     number_records(reading)
     write_keys(reading, settings)
     joined_by, left_alone = group_keys(reading, settings)

@@ -14,37 +14,45 @@ from segml.contacts.contact_data import clean_email
 from segml.contacts.phones import in_own_country, number_end_sql
 from segml.contacts.text import tidy
 from segml.engine.duckdb import quoted
+from segml.sources.cleaning import ERASED
 from segml.sources.read import Reading
 
 KEY_NAMES = {"email": "e-mail", "phone": "phone", "card": "card"}
 _CHUNK = 100_000
 
 
-def number_records(reading: Reading) -> None:
-    """Number the records, the oldest first, of one age by id."""
+def number_records(reading: Reading, with_erased: bool = False) -> None:
+    """Number the records, the oldest first, of one age by id; those that were erased only when asked for."""
     names = reading.names["customers"]
     joined = "joined_at" if "joined_at" in names else "cast(null as bigint)"
     born = "birth_date" if "birth_date" in names else "cast(null as bigint)"
     reading.connection.execute(
         f"create or replace temp table identity_records as select customer_id, {joined} as joined_at,"
-        f" {born} as birth_date, row_number() over (order by {joined} nulls last, customer_id) - 1 as record"
-        " from read_customers where reason is null"
+        f" {born} as birth_date, row_number() over (order by {joined} nulls last, customer_id) - 1 as record,"
+        f" reason is not null as erased from read_customers where {_counted(with_erased)}"
     )
 
 
-def write_keys(reading: Reading, settings: IdentitySettings) -> None:
-    """Write ``identity_keys``: record, kind, value; a value that can't be read is no key. A chunk at a time."""
+def _counted(with_erased: bool) -> str:
+    return f"(reason is null or reason = '{ERASED}')" if with_erased else "reason is null"
+
+
+def write_keys(reading: Reading, settings: IdentitySettings, unshared: bool = False) -> None:
+    """Write ``identity_keys``: record, kind, value; a value that can't be read is no key. A chunk at a time.
+
+    Reading a phone costs most, so one whose last digits no other record has is passed over unless asked for.
+    """
     connection, names = reading.connection, reading.names["customers"]
     country = "country" if "country" in names else "cast(null as varchar)"
     columns = [f"cast({key} as varchar) as {key}" for key in ("email", "card") if key in settings.keys]
     if "phone" in settings.keys:
         shared = f"count(*) over (partition by {number_end_sql('phone')}) > 1"
-        columns.append(f"case when {shared} then phone end as phone")
+        columns.append("phone" if unshared else f"case when {shared} then phone end as phone")
         columns.append(f"{country} as country")
     connection.execute(
         f"create or replace temp table identity_contacts as select r.record, {', '.join(columns)}"
         " from read_customers as c join identity_records as r on r.customer_id = c.customer_id"
-        " where c.reason is null order by r.record"
+        f" where {_counted(True)} order by r.record"
     )
     connection.execute(
         "create or replace temp table identity_keys (record bigint, kind varchar, value varchar)"
@@ -91,6 +99,10 @@ def group_keys(reading: Reading, settings: IdentitySettings) -> tuple[dict[str, 
             f"select kind, {fate} as reason, count(*) from identity_groups group by all"
         )
     }
+    reading.connection.execute(
+        "create or replace temp table identity_left as"
+        f" select kind, value from identity_groups where {fate} is not null"
+    )
     reading.connection.execute(f"delete from identity_groups where {fate} is not null")
     reasons = sorted({reason for _, reason in counted if reason})
     joined_by: dict[str, int] = {key: counted[key, None] for key in settings.keys if (key, None) in counted}

@@ -20,6 +20,7 @@ import duckdb
 from segml.config import Config
 from segml.engine import Engine
 from segml.engine.duckdb import DuckDBEngine
+from segml.engine.interrupts import register_connection
 from segml.errors import ConfigurationError
 from segml.sources.derive import Derivation
 from segml.sources.erased import erased_digests
@@ -135,10 +136,12 @@ def ingest(config: Config, engine: Engine, progress: Progress | None = None) -> 
         say(f"{config.base}: inputs and configuration are unchanged")
         return _report(config, folder, old, skipped=True)
     with engine.connection.cursor() as connection:
+        register_connection(connection)
         connection.execute("set TimeZone = 'UTC'")
         reading = Reading(config, connection, say)
         reading.read(files)
         people = merge_identities(reading, config.identity, folder)
+        identity = _identity(config, inputs)  # the memory of erased people may have grown
         leave_out_excluded(reading, people is not None)
         derivation = Derivation(config, connection, reading, say)
         derived = derivation.derive()

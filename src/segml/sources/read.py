@@ -106,7 +106,7 @@ class Reading:
         last = self._find_clock()
         self._leave_out_old_rows(last)
         for name in self.names:
-            self._count_reasons(name)
+            self.count_reasons(name)
             self._diagnose(name)
 
     # -- one table ------------------------------------------------------------------------------------------------
@@ -211,7 +211,8 @@ class Reading:
 
     # -- counting -------------------------------------------------------------------------------------------------
 
-    def _count_reasons(self, name: str) -> None:
+    def count_reasons(self, name: str) -> None:
+        """Count a table's rows that are left out, by reason, and refuse those that the settings refuse."""
         with_money = "amount_minor" in self.names[name]
         money = "cast(sum(amount_minor) as bigint)" if with_money else "null"
         counted = self.fetch(
