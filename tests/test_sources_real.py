@@ -37,6 +37,7 @@ def test_complete_journey_is_the_published_year(ingested: Ingested) -> None:
     report, tables = ingested("completejourney", "data/raw/completejourney/transactions.parquet")
     assert report.tables["order_lines"].rows_out == 1_469_307
     assert report.tables["order_lines"].reasons == {}
+    assert report.diagnostics == ()
     assert tables["orders"]["customer_id"].nunique() == len(tables["customers"]) == 2_469
     assert report.tables["customers"].added == {"from orders": 2_469 - 801}
     assert len(tables["campaigns"]) == 27
@@ -64,6 +65,7 @@ def test_cdnow_is_the_published_cohort(ingested: Ingested) -> None:
     assert first.max() < Cutoff.parse("1997-04-01").seconds
     assert Cutoff.after(report.last_event).label == "1998-07-01"
     assert report.tables["orders"].reasons == {}
+    assert report.diagnostics == ()
 
 
 def test_online_retail_without_dropping_duplicates_is_the_published_revenue(ingested: Ingested) -> None:
@@ -84,6 +86,12 @@ def test_online_retail_drops_the_same_line_twice_in_an_invoice(ingested: Ingeste
     report, tables = ingested("online_retail", "../shared/data/online_retail.parquet")
     counted = report.tables["order_lines"]
     assert counted.rows_in == counted.rows_out + sum(counted.reasons.values())
-    assert counted.reasons["exact_duplicate"] == 5_270
+    assert counted.reasons["exact_duplicate"] == 5_268  # equal in all eight columns, as published
+    assert counted.money["exact_duplicate"] == 2_174_098
+    told = [(found.kind, found.customers) for found in report.diagnostics]
+    assert told == [
+        ("dominating_spent", 3), ("orders_by_the_minute", 1), ("refunds_over_purchases", 8),
+        ("refunds_before_order", 99), ("refunds_without_order", 33),
+    ]  # fmt: skip
     assert "category" not in tables["order_lines"]
     assert report.unavailable["order_lines.category"] == "not mapped in the configuration"

@@ -36,7 +36,7 @@ def data_screen(result: DataResult) -> RenderableType:
         return f"{reason}: {rows:,}" + (f" ({amount(money, currency)})" if money is not None else "")
 
     for name, count in result.report.tables.items():
-        remarks = [counted(r, rows, count.money.get(r)) for r, rows in count.reasons.items() if rows]
+        remarks = [counted(r, rows, count.money.get(r)) for r, rows in sorted(count.reasons.items()) if rows]
         remarks += [
             counted(f"added, {r}", rows, count.money.get(r)) for r, rows in count.added.items() if rows
         ]
@@ -47,7 +47,7 @@ def data_screen(result: DataResult) -> RenderableType:
     )
     if result.report.identity:
         parts.append(remark(str(result.report.identity)))
-    absent = [name for name in result.report.unavailable if "." not in name]
+    absent = sorted(name for name in result.report.unavailable if "." not in name)
     if absent:
         parts.append(remark(f"not in this base: {', '.join(absent)}"))
     return Group(*parts, *diagnostics_part(result.diagnostics, currency))
