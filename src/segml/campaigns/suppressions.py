@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from segml.contacts.contact_data import clean_contacts
+from segml.contacts.contact_data import clean_contacts, written_email
 from segml.errors import DataError, did_you_mean
 from segml.tables.partition import file_sha256
 
@@ -135,6 +135,8 @@ def _read(file: Path, mistakes: list[str]) -> pd.DataFrame:
 def _hashed(entries: pd.DataFrame, kind: str, region: str) -> pd.Series:
     raw = pa.table({kind: pa.array(entries[kind], pa.string(), from_pandas=True)})
     clean = clean_contacts(raw, region)[kind]
+    if kind == "email":  # what no tool would send to still names somebody
+        clean = pc.coalesce(clean, written_email(raw))
     return pd.Series(_sha256(clean).to_pylist(), index=entries.index, dtype="string")
 
 
@@ -158,14 +160,17 @@ def _matches(entries: pd.DataFrame, customers: Path, region: str) -> pd.DataFram
     }
     for batch in source.iter_batches(_BATCH, columns=["customer_id", *contacts]):
         table = pa.Table.from_batches([batch])
-        keys = {"customer_id": table["customer_id"].cast(pa.string())}
+        ids = table["customer_id"].cast(pa.string())
+        keys = [("customer_id", ids)]
         if wanted:
             clean = clean_contacts(table.select(contacts), region)
-            keys |= {column: _sha256(clean[kind]) for kind, column in wanted.items() if kind in contacts}
-        for column, values in keys.items():
+            keys += [(column, _sha256(clean[kind])) for kind, column in wanted.items() if kind in contacts]
+            if "email" in contacts and "email" in wanted:
+                keys.append((wanted["email"], _sha256(written_email(table))))
+        for column, values in keys:
             asked = entries[entries[column].notna()]
             here = pc.is_in(values, value_set=pa.array(asked[column].unique().tolist(), pa.string()))
-            people = pd.DataFrame({"customer_id": keys["customer_id"].to_pylist(), "key": values.to_pylist()})
+            people = pd.DataFrame({"customer_id": ids.to_pylist(), "key": values.to_pylist()})
             people = people[here.to_pandas().to_numpy()]
             named = pd.DataFrame({"key": asked[column], "reason": asked["reason"], "entry": asked.index})
             parts.append(people.merge(named, on="key").drop(columns="key"))
