@@ -156,7 +156,9 @@ def test_the_chance_by_rhythm_is_the_share_of_people_who_order() -> None:
     assert rhythm is not None, said
     hazard = rhythm.order_hazard(histories, 56)
     text = pd.Series(sentences("rhythm_hazard_56d", hazard))
-    assert text.str.fullmatch(r"a chance of (over |under )?\d+ % of an order within 56 days, by their rhythm alone").all()
+    assert text.str.fullmatch(
+        r"a chance of (over |under )?\d+ % of an order within 56 days, by their rhythm alone"
+    ).all()
     chances = text.str.extract(r"(\d+) %")[0].astype(float)
     assert chances.between(0, 100).all()
     groups = pd.qcut(chances.rank(method="first"), 5)

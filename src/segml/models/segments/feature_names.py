@@ -68,7 +68,7 @@ FEATURE_NAMES: dict[str, Name] = {
         "orderrader per order",
     ),
     "discount_share": (
-        "share of full prices taken off as discount",
+        "share of value discounted",
         "andel af fuld pris givet i rabat",
         "andel av fullt pris given i rabatt",
     ),
