@@ -25,9 +25,9 @@ from segml.report.wording import Wording
 CATALOGUE = Path(__file__).with_name("messages.yaml")
 _COLUMN = re.compile(r"(\w+) \(PSI ([\d.]+), usual up to ([\d.]+)\)")
 _MORE = re.compile(r", and (\d+) more")
-_PLACEHOLDERS = {
-    "number": r"\d[\d,.]*"
-}  # what may stand in a placeholder of this name; anything in the others
+# What may stand in a placeholder of this name; anything in the others.
+_PLACEHOLDERS = {"number": r"\d[\d,.]*", "word": r"\S+"}
+_SENTENCES = ("sentence", "sentences")  # placeholders for remarks that have a form of their own
 _SPOKEN = ("tasks", "metrics", "tables")  # names that may stand inside a sentence
 
 
@@ -140,11 +140,14 @@ class Messages(Wording):
     def _sentence(self, text: str) -> str | None:
         for pattern, form in _forms():
             match = pattern.fullmatch(text)
-            # A placeholder that spans a semicolon has swallowed another sentence, unless that is one the reader gets
-            if match and all("; " not in part or self._remark(part) for part in match.groupdict().values()):
+            if match and all(self._is_whole(*part) for part in match.groupdict().items()):
                 values = {name: self._filled(value) for name, value in match.groupdict().items()}
                 return str(form[self.language]).format(**values)
         return None
+
+    def _is_whole(self, name: str, value: str) -> bool:
+        """Whether the reader gets all of what stands in a placeholder, and it has not swallowed another sentence."""
+        return (name not in _SENTENCES and "; " not in value) or self._remark(value) is not None
 
     def _filled(self, value: str) -> str:
         """Return what stands in a placeholder: a date, a number, a name, or a remark of its own."""
