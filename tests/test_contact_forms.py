@@ -15,9 +15,12 @@ from export_world import customers, export, one, rows_of
 from segml.campaigns.export import PLATFORMS, ListExport
 from segml.campaigns.export.meta import meta_postcode
 from segml.campaigns.suppressions import read_suppressions
+from segml.config import IdentitySettings
+from segml.config.reading import Settings, validated
 from segml.contacts.contact_data import clean_contacts, clean_email
 from segml.contacts.countries import countries, country_code
 from segml.contacts.postcodes import postcode, postcodes
+from segml.errors import ConfigurationError
 
 REFUSED = (
     *("a..b@x.dk", ".a@x.dk", "a.@x.dk", "a@-x.dk", "a@x-.dk", "a@x..dk", "a@.x.dk", "a@x.dk.", "a@x", "a@x.d"),
@@ -221,9 +224,15 @@ def test_a_name_of_two_countries_or_of_none_is_not_guessed(text: str) -> None:
     assert clean_contacts(pa.table({"country": [text]}), "DK")["country"].to_pylist() == [None]
 
 
-def test_yaml_s_false_for_norway_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match='YAML reads the country NO as "false"'):
-        ListExport(platform="klaviyo", region=False)
+@pytest.mark.parametrize(
+    ("model", "given"),
+    [(ListExport, {"platform": "klaviyo", "region": False}), (IdentitySettings, {"region": False})],
+)
+def test_yaml_s_false_for_norway_is_told(model: type[Settings], given: dict[str, object]) -> None:
+    with pytest.raises(
+        ConfigurationError, match='region: YAML reads NO as "false": write it in quotes, "NO"'
+    ):
+        validated(model, given, "shop.yaml")
 
 
 def test_unknown_countries_are_counted(tmp_path: Path) -> None:

@@ -75,13 +75,6 @@ class ListExport(Settings):
         except ConfigurationError as error:
             raise ValueError(error.message) from None
 
-    @field_validator("region", mode="before")
-    @classmethod
-    def _is_text(cls, value: Any) -> Any:
-        if value is False:
-            raise ValueError('YAML reads the country NO as "false": write it in quotes, "NO"')
-        return value
-
     @field_validator("region")
     @classmethod
     def _is_a_country(cls, value: str) -> str:
