@@ -29,7 +29,10 @@ _VARIABLES = {
 _SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "segml", "font.family": "sans-serif"}
 _WIDTH_INCHES, _ROW_INCHES, _BAR_INCHES, _POINTS = 4.7, 0.31, 0.20, 11
 _BAR_SHARE = 0.84  # of the width; the rest is the figure beside the bar
-_LABEL_AT_FULL_SIZE, _LONGEST_LABEL = 50, 80  # letters in the width of the figure; longer labels are set smaller
+_LABEL_AT_FULL_SIZE, _LONGEST_LABEL = (
+    50,
+    80,
+)  # letters in the width of the figure; longer labels are set smaller
 
 
 def plot_bars(frame: pd.DataFrame, ax: Axes | None = None, language: str = "en") -> Axes:

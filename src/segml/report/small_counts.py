@@ -14,6 +14,7 @@ from segml.report.facts import Count
 _NUMBER = r"(?<![\d.,<])(\d{1,3}(?:,\d{3})+|\d+)(?![\d.,]*\d| ?%)"
 _PEOPLE = (
     "customers?|people|persons?|households?|buyers?|members?|positives?|negatives?|entry|entries|suppressions?|held out"
+    "|refusals?|withdrawals?|objections?|unsubscriptions?|complaints?|bounces?|contacts"
     "|were held out|listed|ordered|have the rarer|silent and|returning rows"
 )
 _COUNTED = re.compile(
