@@ -176,11 +176,18 @@ def test_addresses_that_are_none_are_not_repaired() -> None:
     assert clean_contacts(pa.table({"email": ["\u00a0 a@b.dk\t"]})).column("email").to_pylist() == ["a@b.dk"]
 
 
-@pytest.mark.parametrize("address", ["jürgen.müller@Größe.de", "ÅSE+nyt@Østerbro.DK", "peña@correo.es"])
-def test_one_address_has_one_form_whichever_way_its_letters_are_composed(address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "form"),
+    [
+        ("jürgen.müller@Größe.de", "jürgen.müller@xn--gre-6ka8i.de"),
+        ("ÅSE+nyt@Østerbro.DK", "åse+nyt@xn--sterbro-p1a.dk"),
+        ("peña@correo.es", "peña@correo.es"),
+    ],
+)
+def test_one_address_has_one_form_whichever_way_its_letters_are_composed(address: str, form: str) -> None:
     typed = [unicodedata.normalize(form, f" {address}\u00a0") for form in ("NFC", "NFD", "NFKC", "NFKD")]
     found = clean_contacts(pa.table({"email": typed})).column("email").to_pylist()
-    assert found == [unicodedata.normalize("NFC", address).lower()] * 4
+    assert found == [form] * 4
 
 
 @pytest.mark.parametrize(

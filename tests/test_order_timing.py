@@ -154,7 +154,7 @@ def test_a_small_base_falls_back_to_the_counting_model_and_says_so():
     parts = task.contributions(features).sum(axis=1).to_numpy()
     p = task.score(features)["churn_probability"].to_numpy()
     np.testing.assert_allclose(parts, np.log(p / (1 - p)), atol=1e-7)
-    assert task.reasons(features)["reason_1"].str.contains("rhythm promises").any()
+    assert task.reasons(features)["reason_1"].str.contains("by their rhythm alone").any()
     again = ReturnTask.from_dict(json.loads(json.dumps(task.to_dict())))
     pd.testing.assert_frame_equal(again.score(features), task.score(features), check_exact=True)
 

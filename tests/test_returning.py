@@ -152,8 +152,8 @@ def test_the_rhythm_column_is_left_out_without_purchase_histories(base):
     plain = ReturnCurve((30,), rounds=5).fit(features.drop(columns="first_to_last_days"), labels)
     richer = ReturnCurve((30,), rounds=5).fit(features, labels)
     assert plain.rhythm_ is None
-    assert "rhythm_orders_30d" in richer.inputs(features, 30)
-    assert "rhythm_orders_30d" in richer.typical_
+    assert "rhythm_hazard_30d" in richer.inputs(features, 30)
+    assert "rhythm_hazard_30d" in richer.typical_
 
 
 def test_json_round_trip_predicts_the_same_bits(curve, base):
@@ -388,7 +388,7 @@ def test_calibration_rows_are_learned_from_too(base):
 def test_an_unknown_rhythm_says_the_average_and_parts_still_add_up(backtested, base):
     model = backtested[0].models_[90]
     X = backtested[0].inputs(base[0].iloc[:40], 90)
-    X.loc[X.index[:20], "rhythm_orders_90d"] = np.nan
+    X.loc[X.index[:20], "rhythm_hazard_90d"] = np.nan
     np.testing.assert_allclose(model.contributions(X).sum(axis=1), model.decision_function(X), atol=1e-9)
     assert model.parts_.log_odds(X.to_numpy())[:20, -1].tolist() == [model.parts_.rhythm_centre_] * 20
 

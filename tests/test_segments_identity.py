@@ -127,3 +127,19 @@ def test_r22_everyone_in_one_segment_lends_its_name_to_no_part_of_the_base():
     assert "everyone" not in {identity.name for identity in three.identities}
     assert [identity.id for identity in three.identities] == ["B2", "B3", "B4"]
     assert three.match_.deaths == ["B1"]
+
+
+@pytest.mark.parametrize(
+    ("language", "word"), [("en", "(mixture)"), ("da", "(blanding)"), ("sv", "(blandning)")]
+)
+def test_names_of_mixtures_are_told_from_those_of_behavioural_segments(language, word):
+    tasks = [SegmentTask(task, segmenter_of(task), language=language) for task in ("behavioural", "mixture")]
+    plain, mixed = ({i.name for i in task.fit(shop(1)).identities} for task in tasks)
+    assert not plain & mixed
+    assert all(name.endswith(f" {word}") for name in mixed)
+    stored = tasks[1].to_dict()
+    for identity in stored["identities"]:
+        identity["name"] = identity["name"].removesuffix(f" {word}")  # as models before this named them
+    older = SegmentTask.from_dict(stored)
+    again = SegmentTask("mixture", segmenter_of("mixture"), language=language).fit(shop(2), previous=older)
+    assert {i.name for i in again.identities} == mixed

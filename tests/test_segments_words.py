@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -143,3 +145,16 @@ def test_the_map_is_the_same_whatever_the_row_order():
     segmenter = BehaviouralSegmenter(k=3, n_init=10, n_bootstraps=2).fit(frame)
     one, other = (segment_map_frame(segmenter, f) for f in (frame, frame.iloc[::-1]))
     pd.testing.assert_frame_equal(one, other)
+
+
+def test_help_with_a_first_purchase_is_offered_to_no_buyer():
+    # Every segment holds people who have bought
+    said = {language: sentence for action in CATALOGUE for language, sentence in action.sentence.items()}
+    assert set(said) == {"en", "da", "sv"}
+    for action in CATALOGUE:
+        for sentence in action.sentence.values():
+            assert not re.search("first purchase|første køb|första köp", sentence), sentence
+    frame = pd.DataFrame({"orders_total": [1.0] * 20 + [9.0] * 20, "recency_days": [5.0] * 40})
+    actions = suggest_actions(profile_segments(frame, [0] * 20 + [1] * 20)).set_index("segment")
+    assert actions.loc[0, "action"] == "second_purchase"
+    assert "second purchase" in actions.loc[0, "suggestion"]

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segml.campaigns.suppression_files import read_entries
-from segml.contacts.contact_data import clean_contacts
+from segml.contacts.contact_data import clean_contacts, written_email
 from segml.errors import DataError
 from segml.tables.partition import file_sha256
 
@@ -145,6 +145,8 @@ def _loose(ids: pa.Array) -> pa.Array:
 def _hashed(entries: pd.DataFrame, kind: str, region: str) -> pd.Series:
     raw = pa.table({kind: pa.array(entries[kind], pa.string(), from_pandas=True)})
     clean = clean_contacts(raw, region)[kind]
+    if kind == "email":  # what no tool would send to still names somebody
+        clean = pc.coalesce(clean, written_email(raw))
     return pd.Series(_sha256(clean).to_pylist(), index=entries.index, dtype="string")
 
 
@@ -168,14 +170,17 @@ def _matches(entries: pd.DataFrame, customers: Path, region: str) -> pd.DataFram
     }
     for batch in source.iter_batches(_BATCH, columns=["customer_id", *contacts]):
         table = pa.Table.from_batches([batch])
-        keys = {"customer_id": table["customer_id"].cast(pa.string())}
+        ids = table["customer_id"].cast(pa.string())
+        keys = [("customer_id", ids)]
         if wanted:
             clean = clean_contacts(table.select(contacts), region)
-            keys |= {column: _sha256(clean[kind]) for kind, column in wanted.items() if kind in contacts}
-        for column, values in keys.items():
+            keys += [(column, _sha256(clean[kind])) for kind, column in wanted.items() if kind in contacts]
+            if "email" in contacts and "email" in wanted:
+                keys.append((wanted["email"], _sha256(written_email(table))))
+        for column, values in keys:
             asked = entries[entries[column].notna()]
             here = pc.is_in(values, value_set=pa.array(asked[column].unique().tolist(), pa.string()))
-            people = pd.DataFrame({"customer_id": keys["customer_id"].to_pylist(), "key": values.to_pylist()})
+            people = pd.DataFrame({"customer_id": ids.to_pylist(), "key": values.to_pylist()})
             people = people[here.to_pandas().to_numpy()]
             named = pd.DataFrame({"key": asked[column], "reason": asked["reason"], "entry": asked.index})
             parts.append(people.merge(named, on="key").drop(columns="key"))

@@ -131,6 +131,11 @@ def _describe(model: type[BaseModel], item: Any) -> str:
         return f"unknown key {location!r}{did_you_mean(str(item['loc'][-1]), known)}"
     if item["type"] == "missing":
         return f"missing key {location!r}"
+    if item["type"] == "string_type" and isinstance(item["input"], bool):
+        word = "NO" if item["input"] is False else "yes"
+        return (
+            f'{location}: YAML reads {word} as "{str(item["input"]).lower()}": write it in quotes, "{word}"'
+        )
     return (
         f"{location or 'settings'}: {item['msg'].removeprefix('Value error, ')} (got {item['input']!r:.80})"
     )

@@ -25,7 +25,7 @@ BASE_VALUE = "base_value"
 # Pattern of feature names -> the story they tell; a feature that matches nothing is its own story.
 TOPICS: tuple[tuple[str, str], ...] = (
     (r"recency_days|gap_ratio", "silence"),
-    (r"gap_.*|rhythm_(orders|spend)_.*", "rhythm"),
+    (r"gap_.*|rhythm_(hazard|spend)_.*", "rhythm"),
     (r"orders_trend_.*|spend_trend_.*", "trend"),
     (r"orders_.*|active_days_total|repeat_orders", "orders"),
     (r"spend_.*", "spend"),
@@ -39,11 +39,13 @@ TOPICS: tuple[tuple[str, str], ...] = (
     (r"affinity_.*", "taste"),
 )
 
-# Pattern -> sentence; {v} the person's value, {t} the typical one, {1} the pattern's first group.
+# Pattern -> sentence, and how {v}, the person's value, is written; {1} is the pattern's first group. The number is what
+# the feature's SQL counts: lines are not items, reactions may be several a message, a coupon share is one of orders.
 TEMPLATES: tuple[tuple[str, str, str], ...] = (
     (r"recency_days", "{v} days since the last order", "days"),
     (r"gap_ratio", "silent for {v} times their usual gap", "number"),
-    (r"gap_(mean|median)_days", "usually {v} days between orders", "days"),
+    (r"gap_mean_days", "{v} days between orders on average", "days"),
+    (r"gap_median_days", "usually {v} days between orders", "days"),
     (r"gap_max_days", "longest gap so far {v} days", "days"),
     (r"gap_last_days", "{v} days between the last two orders", "days"),
     (r"gap_sd_days", "gaps vary by {v} days", "days"),
@@ -52,8 +54,8 @@ TEMPLATES: tuple[tuple[str, str, str], ...] = (
     (r"repeat_orders", "bought again on {v} days", "count"),
     (r"orders_total", "{v} orders in all", "count"),
     (r"active_days_total", "bought on {v} days in all", "count"),
-    (r"rhythm_orders_(\d+)d", "their rhythm promises {v} orders in {1} days", "number"),
-    (r"rhythm_spend_(\d+)d", "their rhythm promises {v} in {1} days", "money"),
+    (r"rhythm_hazard_(\d+)d", "a chance of {v} of an order within {1} days, by their rhythm alone", "chance"),
+    (r"rhythm_spend_(\d+)d", "{v} of spend expected within {1} days, by their rhythm alone", "money"),
     (r"orders_(\d+)d", "{v} orders in the last {1} days", "count"),
     (r"spend_total", "{v} spent in all", "money"),
     (r"spend_(\d+)d", "{v} spent in the last {1} days", "money"),
@@ -66,23 +68,32 @@ TEMPLATES: tuple[tuple[str, str, str], ...] = (
     (r"categories_(\d+)d", "{v} categories in the last {1} days", "count"),
     (r"products_total", "{v} different products", "count"),
     (r"stores_total", "{v} stores used", "count"),
-    (r"lines_per_order", "{v} items an order", "number"),
+    (r"lines_per_order", "{v} order lines an order", "number"),
     (r"discount_share", "{v} of the value discounted", "share"),
-    (r"coupon_share", "{v} of the value paid by coupon", "share"),
+    (r"coupon_share", "{v} of orders with a coupon", "share"),
     (r"weekday_(\w+)_share", "{v} of orders on a {1}", "share"),
-    (r"(weekend|morning|afternoon|evening|night)_share", "{v} of orders in the {1}", "share"),
+    (r"weekend_share", "{v} of orders on Saturdays and Sundays", "share"),
+    (r"night_share", "{v} of orders at night", "share"),
+    (r"(morning|afternoon|evening)_share", "{v} of orders in the {1}", "share"),
     (r"affinity_(\w+)", "{v} of spend on {1}", "share"),
     (r"returns_total", "{v} returns in all", "count"),
     (r"returns_(\d+)d", "{v} returns in the last {1} days", "count"),
     (r"returned_total", "{v} worth of goods returned", "money"),
     (r"returned_share", "{v} of spend returned", "share"),
     (r"contacts_(\d+)d", "{v} messages in the last {1} days", "count"),
-    (r"responses_(\d+)d", "{v} responses in the last {1} days", "count"),
-    (r"response_rate_(\d+)d", "responded to {v} of messages in {1} days", "share"),
-    (r"days_since_(contact|response)", "{v} days since the last {1}", "days"),
+    (r"responses_(\d+)d", "{v} clicks and responses in the last {1} days", "count"),
+    (r"response_rate_(\d+)d", "{v} clicks and responses a message in the last {1} days", "rate"),
+    (r"days_since_contact", "{v} days since the last message", "days"),
+    (r"days_since_response", "{v} days since the last click or response", "days"),
 )
 
 
+_SINGULARS = {f" {word}s": f" {word}" for word in ("order", "day", "return", "message", "store")} | {
+    " categories": " category",
+    " different products": " different product",
+    " clicks and responses": " click or response",
+}
+_PLURALS = re.compile("^(?:" + "|".join(_SINGULARS) + ")")
 _WEEKDAYS = {
     "mon": "Monday",
     "tue": "Tuesday",
@@ -98,8 +109,35 @@ def _whole(x: FloatArray) -> Texts:
     return np.char.mod("%.0f", x + 0.0).astype(object)
 
 
+def _counted(x: FloatArray) -> Texts:
+    """Write counts as they are; a median may lie halfway between two."""
+    return np.where(x == np.round(x), _whole(x), np.char.mod("%.1f", x)).astype(object)
+
+
+def chance(hazard: FloatArray) -> FloatArray:
+    """Return the probability of at least one order, from -log P(no order)."""
+    return np.asarray(-np.expm1(-np.asarray(hazard, dtype=float)))
+
+
+def kind_of(feature: str) -> str:
+    """Return what a feature's number is: days, count, money, number, rate, share, chance, change or any.
+
+    Examples
+    --------
+    >>> kind_of("coupon_share"), kind_of("rhythm_hazard_56d"), kind_of("monthly_charges")
+    ('share', 'chance', 'any')
+    """
+    return _template(feature)[1]
+
+
 def _short(x: FloatArray) -> Texts:
     return np.where(np.abs(x) >= 100, np.char.mod("%.0f", x), np.char.mod("%.3g", x)).astype(object)
+
+
+def _likely(p: FloatArray) -> Texts:
+    """Write a probability; nothing is certain, and nothing impossible."""
+    text = np.char.mod("%.0f %%", 100 * p).astype(object)
+    return np.where(p < 0.005, "under 1 %", np.where(p > 0.995, "over 99 %", text)).astype(object)
 
 
 def _change(x: FloatArray) -> Texts:
@@ -111,12 +149,14 @@ def _change(x: FloatArray) -> Texts:
 
 FORMATS: dict[str, Callable[[FloatArray], Texts]] = {
     "days": _whole,
-    "count": _whole,
+    "count": _counted,
     "money": lambda x: np.where(np.abs(x) >= 100, np.char.mod("%.0f", x), np.char.mod("%.2f", x)).astype(
         object
     ),
     "number": lambda x: np.char.mod("%.1f", x).astype(object),
+    "rate": lambda x: np.char.mod("%.2f", x).astype(object),
     "share": lambda x: np.char.mod("%.0f %%", 100 * x).astype(object),
+    "chance": lambda x: _likely(chance(x)),
     "change": _change,
     "any": _short,
 }
@@ -150,7 +190,7 @@ def sentences(
     before, after = template.split("{v}")
     said = before + text + after
     if kind in ("count", "days"):
-        singular = before + text + re.sub(r"^ (order|day|return|message|response|store)s", r" \1", after)
+        singular = before + text + _PLURALS.sub(lambda match: _SINGULARS[match[0]], after)
         said = np.where(text == "1", singular, said)
     if kind != "change":
         own = np.broadcast_to(np.asarray(usual, dtype=float), values.shape)

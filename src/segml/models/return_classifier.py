@@ -35,7 +35,7 @@ SILENCE_DIRECTIONS: dict[str, int] = {
     r"recency_days|gap_ratio": 1,
     r"(orders|spend)_\d+d|categories_90d": -1,
     r"orders_total|active_days_total|repeat_orders|spend_total": -1,
-    r"rhythm_orders_\d+d": -1,
+    r"rhythm_hazard_\d+d": -1,
 }
 LOG_COLUMNS: tuple[str, ...] = (
     "recency_days",
@@ -48,7 +48,7 @@ LOG_COLUMNS: tuple[str, ...] = (
     "gap_mean_days",
     "gap_max_days",
     "lines_per_order",
-    r"rhythm_orders_\d+d",
+    r"rhythm_hazard_\d+d",
 )
 USUAL_WEIGHTS: dict[str, float] = {"trees": 0.2, "standings": 0.4, "logistic": 0.25, "rhythm": 0.15}
 

@@ -63,7 +63,7 @@ class ReturnCurve:
     one_timers_ : OneTimers
         Evidence on customers with one order, without which nothing is said of their next one.
     rhythm_ : OrderRhythm or None
-        Adds the column `rhythm_orders_{h}d` to each classifier; None without purchase histories.
+        Adds the column `rhythm_hazard_{h}d` to each classifier; None without purchase histories.
     typical_ : dict of str to float
         Median of each column at the last training cutoff, for wording reasons.
     notes_ : list of str
@@ -279,7 +279,7 @@ class ReturnCurve:
         frame = require_columns(features, self.feature_names_in_, "the return curve")
         if self.rhythm_ is None:
             return frame
-        return frame.assign(**{f"rhythm_orders_{horizon}d": self.rhythm_.expected_orders(frame, horizon)})
+        return frame.assign(**{f"rhythm_hazard_{horizon}d": self.rhythm_.order_hazard(frame, horizon)})
 
     def predict_curve(self, features: pd.DataFrame) -> pd.DataFrame:
         """Return `silent_probability_{h}d`, one column a horizon, same index; NaN for people who never bought."""
@@ -293,7 +293,7 @@ class ReturnCurve:
         model = self.models_[horizon]
         if model is not None:
             return np.asarray(model.predict_proba(self.inputs(features, horizon))[:, 1])
-        return np.exp(-self.inputs(features, horizon)[f"rhythm_orders_{horizon}d"].to_numpy())
+        return np.exp(-self.inputs(features, horizon)[f"rhythm_hazard_{horizon}d"].to_numpy())
 
     def order_timing(self, features: pd.DataFrame, curve: pd.DataFrame | None = None) -> pd.DataFrame:
         """Next-order day with an 80 % interval, and the chance of a second purchase.
@@ -337,7 +337,7 @@ class ReturnCurve:
         columns, model = [*frame.columns, "base_value"], self.models_[horizon]
         if model is not None:
             return pd.DataFrame(model.contributions(frame), index=features.index, columns=columns)
-        name = f"rhythm_orders_{horizon}d"
+        name = f"rhythm_hazard_{horizon}d"
         parts = pd.DataFrame(0.0, index=features.index, columns=columns)
         parts["base_value"] = float(silence_log_odds(np.array(self.typical_[name])))
         parts[name] = silence_log_odds(frame[name].to_numpy()) - parts["base_value"]
@@ -366,6 +366,7 @@ class ReturnCurve:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ReturnCurve:
         """Inverse of `to_dict`; predictions are identical."""
+        content = _with_present_names(content)
         curve = cls(content["horizons"], exclude=content["exclude"], **content["classifier"])
         curve.feature_names_in_ = list(content["features"])
         curve.rhythm_ = OrderRhythm.from_dict(content["rhythm"]) if content["rhythm"] else None
@@ -377,6 +378,14 @@ class ReturnCurve:
             int(h): model and ReturnClassifier.from_dict(model) for h, model in content["models"].items()
         }
         return curve
+
+
+def _with_present_names(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what `to_dict` gave under today's column name; older models called the hazard `rhythm_orders_{h}d`."""
+    if not any(name.startswith("rhythm_orders_") for name in content["typical"]):
+        return content
+    renamed: dict[str, Any] = json.loads(json.dumps(content).replace("rhythm_orders_", "rhythm_hazard_"))
+    return renamed
 
 
 def ever_bought(features: pd.DataFrame) -> pd.Series:

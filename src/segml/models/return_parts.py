@@ -28,7 +28,7 @@ from segml.models.boosting import (
 from segml.models.log_linear import LogLogistic, matching_columns
 
 PARTS = ("trees", "standings", "logistic", "rhythm")
-RHYTHM_COLUMN = r"rhythm_orders_\d+d"
+RHYTHM_COLUMN = r"rhythm_hazard_\d+d"
 _RAW_TREES = TreeSettings(extra_trees=True, learning_rate=0.04)
 _STANDING_TREES = TreeSettings(leaves=8, depth=4, extra_trees=True, learning_rate=0.024, feature_fraction=0.3)
 _MOST_CERTAIN = (
@@ -42,7 +42,7 @@ class ReturnParts:
     Parameters
     ----------
     names : sequence of str
-        Columns; one that matches `RHYTHM_COLUMN` holds the orders that the rhythm expects. Without one there is no such
+        Columns; one that matches `RHYTHM_COLUMN` holds the rhythm's hazard of an order. Without one there is no such
         part.
     monotone : mapping of pattern to {-1, 0, 1}
     log_columns : sequence of patterns
@@ -159,16 +159,16 @@ class ReturnParts:
         return self
 
 
-def silence_log_odds(expected_orders: FloatArray) -> FloatArray:
-    """Log-odds of no order when so many are expected: P(silent) = exp(-orders).
+def silence_log_odds(hazard: FloatArray) -> FloatArray:
+    """Log-odds of no order by the cumulative hazard of one: P(no order) = exp(-hazard).
 
     Examples
     --------
     >>> silence_log_odds(np.array([np.log(2.0), np.log(4.0)])).round(3).tolist()
     [0.0, -1.099]
     """
-    orders = np.maximum(np.asarray(expected_orders, dtype=float), 1e-12)
-    return np.asarray(-orders - np.log(-np.expm1(-orders)))
+    hazard = np.maximum(np.asarray(hazard, dtype=float), 1e-12)
+    return np.asarray(-hazard - np.log(-np.expm1(-hazard)))
 
 
 def customer_halves(people: Any) -> NDArray[np.int64]:

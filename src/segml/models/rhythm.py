@@ -1,4 +1,8 @@
-"""What a customer's rhythm alone promises: orders expected in the next h days, from three numbers.
+"""What a customer's rhythm alone says of an order in the next h days, from three numbers.
+
+The number is a cumulative hazard, -log P(no order within h days): 1.0 is a chance of 63 %. It is no count of orders.
+Where nobody drops out it would be the number of order days expected; with dropout it levels off, however often
+somebody buys, because -log of the chance of having left bounds it.
 
 A buy-till-you-die model sees only repeat orders, the span they fell in and the age of the customer, but it weighs
 "three orders, the last long ago" as it should, which trees on a few thousand rows don't learn. As one more column of
@@ -29,7 +33,7 @@ from segml.models.btyd import ModifiedBetaGeoNBD
 HISTORY_COLUMNS = ("repeat_orders", "first_to_last_days", "age_days")
 _SEASON = 0.2  # log-odds by which a level moves from one window to another, where a single one is known
 _MOST_CUTOFFS = 6
-_MOST_CERTAIN = 1e-9  # the least P(silent) told apart: 21 expected orders
+_MOST_CERTAIN = 1e-9  # the least P(no order) told apart
 
 
 def purchase_histories(features: pd.DataFrame) -> pd.DataFrame:
@@ -50,14 +54,14 @@ def purchase_histories(features: pd.DataFrame) -> pd.DataFrame:
 
 
 class OrderRhythm:
-    """Expected orders within h days as -log P(no order), so that one order expected means P(silent) = 37 %.
+    """The cumulative hazard of an order within h days, -log P(no order): 1.0 means P(no order) = 37 %.
 
     Examples
     --------
     >>> features = pd.DataFrame({"repeat_orders": [0.0, 12.0], "first_to_last_days": [0.0, 300.0]})
     >>> features["age_days"] = [200.0, 310.0]
     >>> rhythm = OrderRhythm(ModifiedBetaGeoNBD.from_params({"r": 0.5, "alpha": 20.0, "a": 0.8, "b": 2.5}))
-    >>> rhythm.expected_orders(features, 60).round(2).tolist()
+    >>> rhythm.order_hazard(features, 60).round(2).tolist()
     [0.06, 1.66]
     """
 
@@ -75,8 +79,8 @@ class OrderRhythm:
         except (DataError, NotEnoughDataError) as error:
             return None, [f"no rhythm feature: {error.message.splitlines()[0]}"]
 
-    def expected_orders(self, features: pd.DataFrame, horizon: float) -> FloatArray:
-        """Shape (n,); NaN where the history is unknown."""
+    def order_hazard(self, features: pd.DataFrame, horizon: float) -> FloatArray:
+        """Return -log P(no order within the horizon), shape (n,); NaN where the history is unknown."""
         out = np.full(len(features), np.nan)
         known = _known(features)
         if known.any():
@@ -95,9 +99,9 @@ class OrderRhythm:
         >>> round(rhythm.silent_share(features, 60), 3)
         0.567
         """
-        orders = self.expected_orders(features, horizon)
+        hazard = self.order_hazard(features, horizon)
         return float(
-            np.sort(np.exp(-orders[~np.isnan(orders)])).mean()
+            np.sort(np.exp(-hazard[~np.isnan(hazard)])).mean()
         )  # sorted: the sum of any order of rows
 
     def time_until(self, features: pd.DataFrame, log_odds: FloatArray) -> FloatArray:
@@ -120,7 +124,7 @@ class OrderRhythm:
 
     def log_odds(self, features: pd.DataFrame, horizon: float) -> FloatArray:
         """Log-odds of an order within the horizon by the rhythm alone, shape (n,); NaN where unknown."""
-        silent = np.exp(-self.expected_orders(features, horizon))
+        silent = np.exp(-self.order_hazard(features, horizon))
         return np.asarray(np.log1p(-np.minimum(silent, 1 - 1e-12)) - np.log(silent))
 
     def to_dict(self) -> dict[str, Any]:

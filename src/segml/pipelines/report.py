@@ -37,7 +37,7 @@ from segml.pipelines.report_evidence import (
 )
 from segml.pipelines.score import SCORES, ScoreResult
 from segml.pipelines.train import TrainingResult
-from segml.report.facts import CampaignFacts, Grouping, ModelFacts, NoteFacts, RunFacts, TableFacts
+from segml.report.facts import CampaignFacts, Count, Grouping, ModelFacts, NoteFacts, RunFacts, TableFacts
 from segml.report.groups import REPORTED_TAGS, make_grouping, read_groups
 from segml.report.page import render_page
 from segml.report.suppression import suppressed
@@ -230,7 +230,7 @@ def _actions(outcome: ModelOutcome) -> Mapping[str, str]:
 def _campaign(result: CampaignResult, lists: ListsResult) -> CampaignFacts:
     campaign = result.campaign
     place = list_folder(lists.folder, campaign.name, lists.as_of)
-    files: dict[str, int] = {}
+    files: dict[str, Count] = {}
     if result.status == "built":
         files = dict.fromkeys(lists.config.lists.formats, result.listed)
         files |= {export.platform: export.rows for export in lists.exports.get(place, []) if export.rows}

@@ -28,10 +28,10 @@ class TableFacts:
     """Rows of one table, in and out, and why the others are not there."""
 
     name: str
-    rows_in: int
-    rows_out: int
-    left_out: dict[str, int] = field(default_factory=dict)
-    added: dict[str, int] = field(default_factory=dict)
+    rows_in: Count
+    rows_out: Count
+    left_out: dict[str, Count] = field(default_factory=dict)
+    added: dict[str, Count] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class CampaignFacts:
     power: str = ""
     measure_until: str = ""
     can_show_effect: bool = True
-    files: dict[str, int] = field(default_factory=dict)
+    files: dict[str, Count] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -198,8 +198,8 @@ class ResultFacts:
     as_of: str
     status: str
     statement: str
-    treated: int | None = None
-    held_out: int | None = None
+    treated: Count | None = None
+    held_out: Count | None = None
     rate: float | None = None
     held_rate: float | None = None
     difference: float | None = None

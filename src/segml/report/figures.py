@@ -29,7 +29,10 @@ _VARIABLES = {
 _SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "segml", "font.family": "sans-serif"}
 _WIDTH_INCHES, _ROW_INCHES, _BAR_INCHES, _POINTS = 4.7, 0.31, 0.20, 11
 _BAR_SHARE = 0.84  # of the width; the rest is the figure beside the bar
-_LONGEST_LABEL = 50
+_LABEL_AT_FULL_SIZE, _LONGEST_LABEL = (
+    50,
+    80,
+)  # letters in the width of the figure; longer labels are set smaller
 
 
 def plot_bars(frame: pd.DataFrame, ax: Axes | None = None, language: str = "en") -> Axes:
@@ -54,7 +57,8 @@ def plot_bars(frame: pd.DataFrame, ax: Axes | None = None, language: str = "en")
     step = _ROW_INCHES + _BAR_INCHES * len(shares)
     for place, row in enumerate(frame.to_dict("records")):
         top = place * step
-        ax.text(0.0, top + 0.22, _shortened(str(row["label"])), color=INK, size=_POINTS, parse_math=False)
+        label = str(row["label"])
+        ax.text(0.0, top + 0.22, _shortened(label), color=INK, size=_label_points(label), parse_math=False)
         for offset, (name, colour) in enumerate(zip(shares, (FIRST, SECOND), strict=False)):
             middle = top + _ROW_INCHES + _BAR_INCHES * (offset + 0.5) - 0.02
             value = None if pd.isna(row[name]) else float(row[name])
@@ -169,6 +173,10 @@ def svg(figure: Figure, name: str, description: str) -> Markup:
 
 def _share_columns(frame: pd.DataFrame) -> list[str]:
     return [str(name) for name in frame.columns if name not in ("label", "note")]
+
+
+def _label_points(label: str) -> float:
+    return _POINTS * min(1.0, _LABEL_AT_FULL_SIZE / min(max(len(label), 1), _LONGEST_LABEL))
 
 
 def _shortened(label: str) -> str:

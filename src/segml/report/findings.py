@@ -6,9 +6,10 @@ caused anything.
 
 from __future__ import annotations
 
-from segml.report.facts import CampaignFacts, RunFacts
+from segml.report.facts import CampaignFacts, Count, RunFacts
 from segml.report.groups import ACTIVITY_TAG, TIER_TAG
 from segml.report.messages import Messages
+from segml.report.suppression import WITHHELD
 
 _AWAY = ("at_risk", "dormant")
 _FIRST_KPIS = ("retention_rate",)
@@ -73,11 +74,24 @@ def _sentence(text: str) -> str:
 
 
 def _send(campaign: CampaignFacts, words: Messages) -> str:
-    title, people = words.given("titles", campaign.name, campaign.title), words.count(campaign.listed)
-    if not campaign.can_show_effect or not isinstance(campaign.held_out, int) or not campaign.held_out:
-        return words.say("next.blind", title=title, people=people)
-    day, held = words.day(campaign.measure_until), words.count(campaign.held_out)
-    return words.say("next.send", title=title, people=people, held=held, day=day)
+    """Say what to do with a list; a number that is withheld is left out of the sentence."""
+    title, few_held = words.given("titles", campaign.name, campaign.title), _is_few(campaign.held_out)
+    listed, held = campaign.listed, campaign.held_out
+    shown = listed != WITHHELD
+    if not campaign.can_show_effect or few_held or not held:
+        return (
+            words.say("next.blind", title=title, people=words.count(listed))
+            if shown
+            else words.say("next.blind_withheld", title=title)
+        )
+    day = words.day(campaign.measure_until)
+    if not shown or held == WITHHELD:
+        return words.say("next.send_withheld", title=title, day=day)
+    return words.say("next.send", title=title, people=words.count(listed), held=words.count(held), day=day)
+
+
+def _is_few(count: Count) -> bool:
+    return isinstance(count, str) and count != WITHHELD
 
 
 def _who(facts: RunFacts, words: Messages) -> str:

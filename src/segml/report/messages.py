@@ -13,9 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from markupsafe import Markup, escape
 
+from segml.models.reasons import chance, kind_of
 from segml.models.segments.feature_names import feature_name
 from segml.models.segments.languages import Language
 from segml.report.wording import Wording
@@ -23,6 +25,9 @@ from segml.report.wording import Wording
 CATALOGUE = Path(__file__).with_name("messages.yaml")
 _COLUMN = re.compile(r"(\w+) \(PSI ([\d.]+), usual up to ([\d.]+)\)")
 _MORE = re.compile(r", and (\d+) more")
+# What may stand in a placeholder of this name; anything in the others.
+_PLACEHOLDERS = {"number": r"\d[\d,.]*", "word": r"\S+"}
+_SENTENCES = ("sentence", "sentences")  # placeholders for remarks that have a form of their own
 _SPOKEN = ("tasks", "metrics", "tables")  # names that may stand inside a sentence
 
 
@@ -91,6 +96,19 @@ class Messages(Wording):
         """Return what a feature is called."""
         return feature_name(column, self.language)
 
+    def feature_value(self, value: float | None, column: str) -> str:
+        """Write a feature's number as its name speaks of it: a share or a chance in percent, others as they are.
+
+        Examples
+        --------
+        >>> Messages().feature_value(0.5, "coupon_share"), Messages("da").feature_value(0.5, "rhythm_hazard_56d")
+        ('50 %', '39 %')
+        """
+        kind = kind_of(column)
+        if value is None or kind not in ("share", "chance"):
+            return self.number(value)
+        return self.share(float(chance(np.array(value))) if kind == "chance" else value)
+
     def remark(self, text: str) -> str:
         """Say in this language what another part of segml wrote in English; unchanged when there is no form for it."""
         return self._remark(text) or text
@@ -103,14 +121,33 @@ class Messages(Wording):
         return Markup('<span lang="en">{}</span>').format(self.unbroken(text))
 
     def _remark(self, text: str) -> str | None:
+        """Return the form of a sentence, or of sentences joined by semicolons; None unless every one has its own."""
+        said = self._sentence(text)
+        if said is not None:
+            return said
+        parts, forms, start = text.split("; "), [], 0
+        while len(parts) > 1 and start < len(parts):
+            # A sentence may hold semicolons of its own: the longest run of parts that has a form is one
+            ends = (end for end in range(len(parts), start, -1) if end - start < len(parts))
+            found = ((end, self._sentence("; ".join(parts[start:end]))) for end in ends)
+            end, form = next(((end, form) for end, form in found if form is not None), (0, None))
+            if form is None:
+                return None
+            forms.append(form)
+            start = end
+        return "; ".join(forms) or None
+
+    def _sentence(self, text: str) -> str | None:
         for pattern, form in _forms():
             match = pattern.fullmatch(text)
-            if match:
+            if match and all(self._is_whole(*part) for part in match.groupdict().items()):
                 values = {name: self._filled(value) for name, value in match.groupdict().items()}
                 return str(form[self.language]).format(**values)
-        parts = text.split("; ")
-        said = [self._remark(part) for part in parts] if len(parts) > 1 else []
-        return "; ".join(map(str, said)) if said and None not in said else None
+        return None
+
+    def _is_whole(self, name: str, value: str) -> bool:
+        """Whether the reader gets all of what stands in a placeholder, and it has not swallowed another sentence."""
+        return (name not in _SENTENCES and "; " not in value) or self._remark(value) is not None
 
     def _filled(self, value: str) -> str:
         """Return what stands in a placeholder: a date, a number, a name, or a remark of its own."""
@@ -143,7 +180,10 @@ def _forms() -> tuple[tuple[re.Pattern[str], Mapping[str, str]], ...]:
 def _pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)\}", template)
     return re.compile(
-        "".join(f"(?P<{part}>.+?)" if place % 2 else re.escape(part) for place, part in enumerate(parts))
+        "".join(
+            f"(?P<{part}>{_PLACEHOLDERS.get(part, '.+?')})" if place % 2 else re.escape(part)
+            for place, part in enumerate(parts)
+        )
     )
 
 

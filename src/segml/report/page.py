@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from segml.models.segments.languages import Language
-from segml.report.facts import CampaignFacts, Grouping, KpiFacts, NoteFacts, RunFacts
+from segml.report.facts import CampaignFacts, Count, Grouping, KpiFacts, NoteFacts, RunFacts
 from segml.report.figures import bars_svg, line_svg
 from segml.report.findings import findings, next_steps
 from segml.report.groups import ACTIVITY_TAG, SEGMENT_TAGS, TIER_TAG
@@ -23,7 +23,18 @@ from segml.report.messages import Messages, load_catalogue
 from segml.report.suppression import WITHHELD, few, suppressed
 
 _MONEY = {"spent_share": "page.money_spent", "expected_share": "page.expected_value"}
-_FILTERS = ("count", "share", "number", "money", "days", "unbroken", "day", "month", "feature")
+_FILTERS = (
+    "count",
+    "share",
+    "number",
+    "money",
+    "days",
+    "unbroken",
+    "day",
+    "month",
+    "feature",
+    "feature_value",
+)
 
 
 def render_page(facts: RunFacts) -> str:
@@ -152,7 +163,7 @@ def _course(kpi: KpiFacts, facts: RunFacts, words: Messages) -> Markup:
 def _files(campaign: CampaignFacts, words: Messages) -> str:
     names = {"csv": "CSV", "parquet": "Parquet"}
     return ", ".join(
-        words.say("lists.file", platform=names.get(name, name.capitalize()), rows=words.count(rows))
+        words.say("lists.file", platform=names.get(name, name.capitalize()), rows=_count(rows, words))
         for name, rows in campaign.files.items()
     )
 
@@ -181,13 +192,14 @@ def _by_reason(facts: RunFacts, words: Messages) -> dict[str, list[tuple[str, bo
 
 
 def _anything_hidden(facts: RunFacts) -> bool:
-    counts = [group.people for grouping in facts.groupings for group in grouping.groups]
+    counts: list[Count | None] = [group.people for grouping in facts.groupings for group in grouping.groups]
+    for table in facts.tables:
+        counts += [table.rows_in, table.rows_out, *table.left_out.values(), *table.added.values()]
     for campaign in facts.campaigns:
-        counts += [
-            campaign.listed,
-            campaign.held_out,
-            campaign.globally_held_out,
-            *campaign.excluded.values(),
-        ]
-    counts += [note.people for note in facts.notes if note.people is not None]
-    return any(isinstance(count, str) for count in (*counts, facts.scored, *facts.not_scored.values()))
+        counts += [campaign.listed, campaign.held_out, campaign.globally_held_out]
+        counts += [*campaign.excluded.values(), *campaign.files.values()]
+    for result in facts.results:
+        counts += [result.treated, result.held_out]
+    counts += [note.people for note in facts.notes]
+    counts += [facts.scored, *facts.not_scored.values(), *(one.customers for one in facts.drift)]
+    return any(isinstance(count, str) for count in counts)

@@ -78,6 +78,13 @@ def _export_lines(result: ListsResult) -> list[RenderableType]:
             built_rows = f"{export.rows:,}" if export.status == "built" else export.status
             written.append(f"{export.platform} {built_rows}")
             reasons = "; ".join(f"{people:,} {reason}" for reason, people in export.left_out.items())
+            blank = ", ".join(f"{values:,} {name}" for name, values in export.unreadable.items())
+            if blank:
+                left.append(
+                    remark(
+                        f"{each.campaign.name}, {export.platform}: left blank, because unreadable: {blank}"
+                    )
+                )
             if export.reason or reasons:
                 left.append(remark(f"{each.campaign.name}, {export.platform}: {export.reason or reasons}"))
         table.add_row(each.campaign.name, *[f"{each.listed:,}"] * len(formats), ", ".join(written))

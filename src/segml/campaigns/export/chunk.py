@@ -72,6 +72,7 @@ def written_rows(people: pa.Table, clean: pa.Table, export: ListExport, tally: T
     chosen = pa.array(pd.isna(missing))
     tally.rows += int(chosen.true_count)
     _count_unreadable(allowed.filter(chosen), clean.filter(chosen), export, tally)
+    _count_refused(cells, checked, chosen, tally)
     return [
         (guarded_text(values) if cell.free_text else values).filter(chosen)
         for cell, values in zip(cells, checked, strict=True)
@@ -131,3 +132,11 @@ def _count_unreadable(raw: pa.Table, clean: pa.Table, export: ListExport, tally:
         lost = pc.sum(pc.and_(_written(raw, name), pc.is_null(column(clean, name)))).as_py()
         if lost:
             tally.unreadable[name] += lost
+
+
+def _count_refused(cells: list[Cell], checked: list[pa.Array], chosen: pa.Array, tally: Tally) -> None:
+    """Count what can be read and this platform does not take, under the file's own column."""
+    for cell, values in zip(cells, checked, strict=True):
+        lost = pc.and_(pc.and_(pc.is_valid(cell.text), pc.is_null(values)), chosen)
+        if cell.pattern and (count := pc.sum(lost).as_py()):
+            tally.unreadable[cell.header] += count

@@ -1,4 +1,7 @@
-"""HubSpot: `Email` identifies a contact; first and last name; other columns are mapped to properties there."""
+"""HubSpot: `Email` identifies a contact; first and last name; other columns are mapped to properties there.
+
+An address may have no letters beyond ASCII before its @.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from segml.campaigns.export.platform import Cell, Platform, column, property_cells, where
-from segml.contacts.contact_data import EMAIL
+from segml.contacts.contact_data import ASCII_EMAIL
 from segml.contacts.phones import E164
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ _FORMATTED = ("phone", "country", "language", "birth_date")
 def hubspot_cells(people: pa.Table, export: ListExport) -> list[Cell]:
     """Return a HubSpot file's columns."""
     return [
-        Cell("Email", column(people, "email"), EMAIL, needed="contact"),
+        Cell("Email", column(people, "email"), ASCII_EMAIL, needed="contact"),
         *(_detail(people, name) for name in export.chosen_details),
         *property_cells(people, export),
     ]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segml.campaigns.export.platform import Cell, Platform, column, property_cells, where
-from segml.contacts.contact_data import EMAIL
+from segml.contacts.contact_data import ASCII_EMAIL
 from segml.contacts.phones import E164
 from segml.contacts.text import clipped
 
@@ -33,7 +33,6 @@ _DETAILS = {
     "language": "Language",
     "birth_date": "Birthday",
 }
-_ASCII_LOCAL = r"[\x21-\x7e]+@[^@]+"
 _PATTERNS = {"phone": E164, "birth_date": r"[01][0-9]/[0-3][0-9]"}
 _FORMATTED = ("phone", "country", "language", "birth_date")
 
@@ -41,7 +40,7 @@ _FORMATTED = ("phone", "country", "language", "birth_date")
 def mailchimp_cells(people: pa.Table, export: ListExport) -> list[Cell]:
     """Return a Mailchimp file's columns; the one tag is the audience's name."""
     cells = [
-        Cell("Email Address", _addresses(people), EMAIL, needed="contact"),
+        Cell("Email Address", column(people, "email"), ASCII_EMAIL, needed="contact"),
         *(_detail(people, name) for name in export.chosen_details),
         *(_short(cell) for cell in property_cells(people, export)),
     ]
@@ -58,11 +57,6 @@ def birthday(dates: pa.Array) -> pa.Array:
     ['02/29', None]
     """
     return pc.replace_substring_regex(dates, pattern=r"^\d+-(\d{2})-(\d{2})$", replacement=r"\1/\2")
-
-
-def _addresses(people: pa.Table) -> pa.Array:
-    values = column(people, "email")
-    return where(pc.match_substring_regex(values, pattern=f"^{_ASCII_LOCAL}$"), values)
 
 
 def _detail(people: pa.Table, name: str) -> Cell:

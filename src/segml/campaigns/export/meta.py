@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segml.campaigns.export.platform import NOTHING, SHA256, Cell, Platform, column
+from segml.contacts.postcodes import ZIP_COUNTRIES
 from segml.contacts.text import composed, sha256_hex, tidy, without
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def meta_place(values: pa.Array) -> pa.Array:
 
 
 def meta_postcode(values: pa.Array, country: pa.Array) -> pa.Array:
-    """Return postcodes in lower case without blanks and dashes; five digits in the United States.
+    """Return postcodes in lower case without blanks and dashes; the first five digits of a ZIP+4.
 
     Examples
     --------
@@ -103,7 +104,7 @@ def meta_postcode(values: pa.Array, country: pa.Array) -> pa.Array:
     ['sw1a1aa', '94025']
     """
     plain = without(pc.utf8_lower(values), r"[\s\-]")
-    american = pc.fill_null(pc.equal(country, "US"), False)
+    american = pc.is_in(country, pa.array(ZIP_COUNTRIES))
     return tidy(pc.if_else(american, pc.utf8_slice_codeunits(plain, 0, 5), plain))
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segml.campaigns.export.settings import ListExport
-from segml.contacts.contact_data import CONTACT_COLUMNS
+from segml.contacts.contact_data import CONTACT_COLUMNS, clean_email
 from segml.contacts.phones import in_own_country, number_end_sql
 from segml.contacts.text import tidy
 from segml.engine import Engine
@@ -23,6 +23,7 @@ from segml.engine import Engine
 ADS_CONSENT = "consent_ads_sharing"
 OBJECTION = "profiling_objection"
 PAIR_ROWS = 100_000
+_RESPELT = "respelt_addresses"
 # A channel without addresses, such as push, has no withdrawal of one.
 _COLUMNS = {"email": "email", "sms": "phone"}
 
@@ -82,6 +83,9 @@ def make_listed_people(
     consents = (*map(marketing_consent, ("email", "sms", "push")), ADS_CONSENT, OBJECTION)
     columns += [f"{_known(known, name, 'boolean')} as {name}" for name in consents]
     joins = ""
+    if any(kind.column == "email" for kind in gone):
+        engine.register(_RESPELT, _respelt_addresses(engine, folder))
+        joins = f" left join {_RESPELT} c_respelt on c_respelt.email = cast(c.email as varchar)"
     for kind, name in gone.items():
         join, condition = _withdrew_sql(engine, kind, name, known, folder)
         joins += join
@@ -99,8 +103,11 @@ def _withdrew_sql(
 ) -> tuple[str, str]:
     """Return the joins to what withdrew, and the condition that says that somebody's address did."""
     key = _address_key(kind.column)
+    respelt = ""
+    if kind.column == "email":
+        respelt = f" left join {_RESPELT} w_respelt on w_respelt.email = cast(w.email as varchar)"
     join = (
-        f" left join (select distinct {key.format('w')} as address from customers w"
+        f" left join (select distinct {key.format('w')} as address from customers w{respelt}"
         f" where w.{kind.consent} = false and nullif({key.format('w')}, '') is not null) {name}_a"
         f" on {name}_a.address = {key.format('c')}"
     )
@@ -113,6 +120,25 @@ def _withdrew_sql(
         f" and {name}_n.country is not distinct from {_known(known, 'country', 'varchar')}"
     )
     return join, f"{name}_a.address is not null or {name}_n.phone is not null"
+
+
+def _respelt_addresses(engine: Engine, folder: Path) -> pa.Table:
+    """Return the addresses as typed that SQL can't bring into their normal form: email, address.
+
+    They are the few with a letter beyond ASCII or a blank that is none; all others are the same in lower case.
+    """
+    file, schema = folder / "respelt.parquet", pa.schema([("email", pa.string()), ("address", pa.string())])
+    email = "cast(email as varchar)"
+    engine.write(
+        f"select distinct {email} as email from customers where regexp_matches({email}, '[^ -~]')", file
+    )
+    found = [schema.empty_table()]
+    for batch in pq.ParquetFile(file).iter_batches(batch_size=PAIR_ROWS):
+        typed = batch.column("email").cast(pa.string())
+        respelt = pa.table([typed, clean_email(tidy(typed))], schema=schema)
+        found.append(respelt.filter(pc.is_valid(respelt.column("address"))))
+    file.unlink()
+    return pa.concat_tables(found)
 
 
 def _withdrawn_numbers(engine: Engine, kind: Withdrawal, with_country: bool, folder: Path) -> pa.Table:
@@ -147,7 +173,7 @@ def _number_pairs_sql(consent: str, with_country: bool) -> str:
 
 def _address_key(column: str) -> str:
     if column == "email":
-        return "nfc_normalize(lower(trim(cast({}.email as varchar))))"
+        return "coalesce({0}_respelt.address, nfc_normalize(lower(trim(cast({0}.email as varchar)))))"
     return "regexp_replace(regexp_replace(cast({}.phone as varchar), '[^0-9]', '', 'g'), '^00', '')"
 
 

@@ -24,7 +24,11 @@ FEATURE_NAMES: dict[str, Name] = {
     ),
     "orders_total": ("number of orders", "antal ordrer", "antal order"),
     "active_days_total": ("number of shopping days", "antal købsdage", "antal köpdagar"),
-    "repeat_orders": ("number of repeat purchases", "antal genkøb", "antal återköp"),
+    "repeat_orders": (
+        "shopping days after the first",
+        "købsdage efter den første",
+        "köpdagar efter den första",
+    ),
     "spend_total": ("spend in all", "forbrug i alt", "köpbelopp totalt"),
     "order_value_mean": ("average order value", "gennemsnitlig ordreværdi", "genomsnittligt ordervärde"),
     "order_value_max": ("largest order", "største ordre", "största order"),
@@ -58,9 +62,21 @@ FEATURE_NAMES: dict[str, Name] = {
     "categories_total": ("number of categories", "antal kategorier", "antal kategorier"),
     "products_total": ("number of different products", "antal forskellige varer", "antal olika varor"),
     "stores_total": ("number of stores", "antal butikker", "antal butiker"),
-    "lines_per_order": ("items per order", "varer pr. ordre", "varor per order"),
-    "discount_share": ("share of value discounted", "andel købt med rabat", "andel köpt med rabatt"),
-    "coupon_share": ("share paid by coupon", "andel betalt med kupon", "andel betalad med kupong"),
+    "lines_per_order": (
+        "order lines per order",
+        "ordrelinjer pr. ordre",
+        "orderrader per order",
+    ),
+    "discount_share": (
+        "share of value discounted",
+        "andel af fuld pris givet i rabat",
+        "andel av fullt pris given i rabatt",
+    ),
+    "coupon_share": (
+        "share of orders with a coupon",
+        "andel ordrer med kupon",
+        "andel order med kupong",
+    ),
     "weekend_share": ("share of orders at weekends", "andel ordrer i weekenden", "andel order på helgen"),
     "morning_share": (
         "share of orders in the morning",
@@ -83,27 +99,27 @@ FEATURE_NAMES: dict[str, Name] = {
         "dagar sedan senaste meddelande",
     ),
     "days_since_response": (
-        "days since the last response",
-        "dage siden sidste svar",
-        "dagar sedan senaste svar",
+        "days since the last click or response",
+        "dage siden sidste klik eller svar",
+        "dagar sedan senaste klick eller svar",
     ),
 }
 
 _PATTERNS: tuple[tuple[str, Name], ...] = (
     (
-        r"rhythm_orders_(\d+)d",
+        r"rhythm_hazard_(\d+)d",
         (
-            "orders that the rhythm promises in {} days",
-            "ordrer, som rytmen lover på {} dage",
-            "order som rytmen lovar på {} dagar",
+            "chance of an order within {} days by the rhythm alone",
+            "chance for en ordre inden for {} dage efter rytmen alene",
+            "chans till en order inom {} dagar enligt rytmen ensam",
         ),
     ),
     (
         r"rhythm_spend_(\d+)d",
         (
-            "spend that the rhythm promises in {} days",
-            "forbrug, som rytmen lover på {} dage",
-            "belopp som rytmen lovar på {} dagar",
+            "spend expected within {} days by the rhythm alone",
+            "forventet forbrug inden for {} dage efter rytmen alene",
+            "förväntat köpbelopp inom {} dagar enligt rytmen ensam",
         ),
     ),
     (
@@ -124,11 +140,19 @@ _PATTERNS: tuple[tuple[str, Name], ...] = (
     ),
     (
         r"orders_trend_(\d+)d",
-        ("trend of orders over {} days", "tendens i ordrer over {} dage", "trend i order över {} dagar"),
+        (
+            "orders in the last {0} days against the {0} before",
+            "ordrer de seneste {0} dage mod de {0} før",
+            "order de senaste {0} dagarna mot de {0} före",
+        ),
     ),
     (
         r"spend_trend_(\d+)d",
-        ("trend of spend over {} days", "tendens i forbrug over {} dage", "trend i köpbelopp över {} dagar"),
+        (
+            "spend in the last {0} days against the {0} before",
+            "forbrug de seneste {0} dage mod de {0} før",
+            "köpbelopp de senaste {0} dagarna mot de {0} före",
+        ),
     ),
     (
         r"returns_(\d+)d",
@@ -140,14 +164,18 @@ _PATTERNS: tuple[tuple[str, Name], ...] = (
     ),
     (
         r"responses_(\d+)d",
-        ("responses in the last {} days", "svar de seneste {} dage", "svar de senaste {} dagarna"),
+        (
+            "clicks and responses in the last {} days",
+            "klik og svar de seneste {} dage",
+            "klick och svar de senaste {} dagarna",
+        ),
     ),
     (
         r"response_rate_(\d+)d",
         (
-            "share of messages answered in {} days",
-            "andel beskeder besvaret på {} dage",
-            "andel meddelanden besvarade på {} dagar",
+            "clicks and responses per message in the last {} days",
+            "klik og svar pr. besked de seneste {} dage",
+            "klick och svar per meddelande de senaste {} dagarna",
         ),
     ),
     (

@@ -61,6 +61,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "who keep what they buy": ("som beholder deres køb", "som behåller sina köp"),
     "who answer campaigns": ("som svarer på kampagner", "som svarar på kampanjer"),
     "who ignore campaigns": ("som overser kampagner", "som bortser från kampanjer"),
+    "(mixture)": ("(blanding)", "(blandning)"),
     "higher than the others": ("højere end hos de øvrige", "högre än hos de övriga"),
     "lower than the others": ("lavere end hos de øvrige", "lägre än hos de övriga"),
     "nothing sets it apart from the others": (

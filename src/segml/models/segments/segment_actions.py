@@ -49,9 +49,9 @@ CATALOGUE: tuple[SegmentAction, ...] = (
         "second_purchase",
         (),
         {
-            "en": "Help with the first purchase, and suggest a second one within two weeks.",
-            "da": "Hjælp med det første køb, og foreslå det næste inden for to uger.",
-            "sv": "Hjälp till med det första köpet och föreslå nästa inom två veckor.",
+            "en": "Help them get the most out of what they bought, and suggest a second purchase within two weeks.",
+            "da": "Hjælp dem til at få mest ud af det, de har købt, og foreslå et nyt køb inden for to uger.",
+            "sv": "Hjälp dem att få ut det mesta av det de har köpt, och föreslå ett nytt köp inom två veckor.",
         },
         True,
     ),

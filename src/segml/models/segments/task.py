@@ -115,7 +115,11 @@ class SegmentTask:
         # Without the champion's features nobody can be matched; its ids are still never given to other people.
         old = pd.Series(dtype="str") if missing else previous.score(known)[f"segment_{previous.task}_id"]
         inherited = {identity.id: identity.name for identity in previous.identities}
-        kept_names = inherited if previous.language == self.language else {}
+        kept_names = (
+            {identity: self._own_name(name) for identity, name in inherited.items()}
+            if previous.language == self.language
+            else {}
+        )
         taken = [*inherited, *previous.retired_ids]
         # "Everyone" is not a segment that could go on as a part of the base, nor the other way round.
         threshold = MATCH_FROM if len(names) > 1 and len(inherited) > 1 else NEVER
@@ -210,7 +214,16 @@ class SegmentTask:
         columns = [name for name in self.segmenter._column_names() if name in features.columns]
         spoken = [*columns, *(n for n in ("orders_total",) if n in features.columns and n not in columns)]
         named = name_segments(profile_segments(features[spoken], labels), self.language)
-        return [named.get(label, f"segment {label + 1}") for label in range(self.segmenter.n_segments_)]
+        return [
+            self._own_name(named.get(label, f"segment {label + 1}"))
+            for label in range(self.segmenter.n_segments_)
+        ]
+
+    def _own_name(self, name: str) -> str:
+        """Tell a mixture's segments from the behavioural ones: the same words would be said of other customers."""
+        word = translated("(mixture)", self.language)
+        apart = self.task == "mixture" and name != translated("everyone", self.language)
+        return f"{name} {word}" if apart and not name.endswith(word) else name
 
 
 def _distinct_from(names: list[str], taken: list[str], language: Language) -> list[str]:
