@@ -25,7 +25,14 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from segml.errors import DataError
-from segml.evaluation.permutation import Cells, FloatArray, drawn_tails, inverted_interval, signed_root
+from segml.evaluation.permutation import (
+    Cells,
+    FloatArray,
+    IntArray,
+    drawn_tails,
+    inverted_interval,
+    signed_root,
+)
 
 Verdict = Literal["gain", "loss", "none", "too_few"]
 CAPPED_AT = 0.95  # quantile of the buyers' amounts, both arms together
@@ -247,6 +254,66 @@ def _compared(
     return MoneyLift(
         *(plain, low, high, verdict, cells.difference(), cap, p_gain, p_loss, people, buyers, confidence)
     )
+
+
+def adjusted_money_interval(
+    amount: FloatArray,
+    treated: FloatArray,
+    held_out: FloatArray,
+    difference: float,
+    *,
+    covariates: FloatArray | None = None,
+    stratum: IntArray | None = None,
+    confidence: float = CONFIDENCE,
+) -> tuple[float, float]:
+    """Return the interval of a difference in money that is net of covariates, or weighted over strata.
+
+    As `money_lift`: amounts are capped, then what the covariates explain is taken off with one line through everybody,
+    whichever arm they are in (the residuals of the held out are then a random sample too), and people are permuted
+    within their strata.
+
+    Parameters
+    ----------
+    amount, treated, held_out : ndarray of shape (n,)
+        Amount of one person, and how many people of each arm have it.
+    difference : float
+        The estimate that the interval shall hold.
+    covariates : ndarray of shape (n, k), optional
+        Known before the campaign.
+    stratum : ndarray of shape (n,), optional
+        0 to the number of strata - 1; people of both arms in each.
+    confidence : float, default=0.95
+
+    Returns
+    -------
+    (float, float)
+        NaN when there are too few buyers to speak of money.
+    """
+    both, bought = treated + held_out, amount != 0
+    people = (int(treated.sum()), int(held_out.sum()))
+    buyers = (int(treated[bought].sum()), int(held_out[bought].sum()))
+    if even_share(buyers, people) < LEAST_BUYERS:
+        return float("nan"), float("nan")
+    cap = buyers_quantile(np.abs(amount[bought]), both[bought], CAPPED_AT)
+    value = np.clip(amount, -cap, cap)
+    beyond = float(np.abs(amount) @ both) / float(np.abs(value) @ both)
+    if covariates is not None:
+        value = _residual(value, covariates, both)
+    strata = np.zeros(len(value), dtype=np.int64) if stratum is None else stratum
+    usual = float(-ndtri((1 - confidence) / 2))
+    low, high = inverted_interval(Cells(value, treated, held_out, strata), usual, usual)
+    return min(low * beyond, difference), max(high * beyond, difference)
+
+
+def _residual(value: FloatArray, known: FloatArray, people: FloatArray) -> FloatArray:
+    centred = known - (people @ known) / people.sum()
+    scale = np.sqrt(people @ centred**2 / people.sum())
+    centred = centred / np.where(scale > 0, scale, 1.0)
+    root = np.sqrt(people)
+    theta = np.linalg.lstsq(
+        centred * root[:, None], (value - people @ value / people.sum()) * root, rcond=1e-9
+    )
+    return np.asarray(value - centred @ theta[0])
 
 
 def even_share(buyers: tuple[int, int], people: tuple[int, int]) -> float:
