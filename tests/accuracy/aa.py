@@ -97,14 +97,14 @@ def said(lifts: list[MoneyLift], verdict: str) -> float:
 
 
 def aa(draws: int = DRAWS, power_draws: int = POWER_DRAWS) -> list[Row]:
-    """Size by log, number of people and share held out, with power on planted campaigns in the note."""
+    """Size by log, number of people and share held out, with the power on planted campaigns in the note."""
     rows = []
     for name, load in LOGS.items():
         spend = load()
         for people in PEOPLE:
             for share in HELD_OUT:
                 rows += _rows(
-                    f"{name}, {people:,} people, {share:.0%} held out",
+                    f"{name}, {people:,} x {share:.0%}",
                     spend,
                     people,
                     share,
