@@ -92,8 +92,8 @@ format: setup ## rewrite the code in the house's format
 bench: setup ## speed and memory against what a user would take instead; GROUPS="btyd btyd-large" chooses
 	@$(BIN)/python -m tests.bench $(GROUPS)
 
-accuracy: setup ## figures on public data beside published bars and the naive rule
-	@$(BIN)/python -m tests.accuracy
+accuracy: setup ## figures on public data beside published bars and the naive rule; GROUPS="aa" chooses
+	@$(BIN)/python -m tests.accuracy $(GROUPS)
 
 notebooks: setup ## run every notebook from top to bottom
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 notebooks -p no:cacheprovider

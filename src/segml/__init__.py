@@ -29,7 +29,9 @@ _PUBLIC = {
     "make_shop": "segml.sources.synthetic",
     "write_shop": "segml.sources.synthetic",
     "plots": "segml.plots",
+    "measure": "segml.measure",
 }
+_MODULES = ("plots", "measure")
 __all__ = ["__version__", *_PUBLIC]
 
 
@@ -37,7 +39,7 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'segml' has no attribute {name!r}")
     module = importlib.import_module(_PUBLIC[name])
-    return module if name == "plots" else getattr(module, name)
+    return module if name in _MODULES else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -40,6 +40,7 @@ from segml.pipelines.train import plan_training, training_snapshots
 from segml.sources.flat import load_flat_config, read_flat
 from segml.sources.synthetic import SyntheticShop, write_shop
 
+from .aa import aa
 from .published import published_tables
 from .rows import PROJECT, AbsentError, Row
 
@@ -292,4 +293,5 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "cdnow_value": cdnow_value,
     "synthetic_value": synthetic_value,
     "subscribers": subscribers,
+    "aa": aa,
 }

@@ -37,7 +37,7 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(options.names)) or [name for name in CASES if name not in SLOW]
     arguments = _passed_on(options) + _needs(names)
-    if set(names) - {"start", "segments"}:
+    if set(names) - {"start", "segments", "money"}:
         with console.status("making the base (once)"):
             run_apart("prepare", arguments)
     for name in names:

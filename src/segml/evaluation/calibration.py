@@ -2,7 +2,9 @@
 
 Platt's line on the logit (slope >= 0) needs two numbers and keeps the order, so it is the default. Isotonic
 regression bends freely but needs a thousand rows of the rarer class not to overfit, and it creates ties; it is used
-only on demand. Both are learnt on rows *later* than those the score was fitted on.
+only on demand. Both are learnt on rows *later* than those the score was fitted on. A fit is accepted only if its
+likelihood rose: every Newton step is halved until it does, and a line no likelier than the scores as they are is the
+identity.
 
 References
 ----------
@@ -43,6 +45,18 @@ class PlattScaling:
     def fit(cls, log_odds: ArrayLike, outcome: ArrayLike) -> PlattScaling:
         """Maximise the likelihood by Newton steps, with Platt's smoothed targets and a faint pull to slope 1.
 
+        Parameters
+        ----------
+        log_odds : array-like of shape (n,)
+            Scores; they may be too sure or too timid by any factor.
+        outcome : array-like of shape (n,)
+            0 or 1.
+
+        Returns
+        -------
+        PlattScaling
+            Never less likely than the scores as they are. Of scores that rank the wrong way, the base rate.
+
         Raises
         ------
         NotEnoughDataError
@@ -59,6 +73,8 @@ class PlattScaling:
         intercept, slope = _newton(z, target)
         if slope < 0:  # the score ranks the wrong way here: keep the base rate, never turn the order round
             slope, intercept = 0.0, float(logit((positives + 1) / (len(y) + 2)))
+        if not _log_likelihood(intercept + slope * z, target) > _log_likelihood(z, target):
+            return cls()
         return cls(float(intercept), float(slope))
 
     def towards_identity(self, kept: float) -> PlattScaling:
@@ -117,18 +133,37 @@ def intercept_for_mean(log_odds: ArrayLike, mean: float) -> float:
     return (low + high) / 2
 
 
-def _newton(z: FloatArray, target: FloatArray, pull: float = 1.0, steps: int = 50) -> tuple[float, float]:
-    """Fit intercept and slope of a logistic line; `pull` is the weight of a Gaussian prior at slope 1."""
+def _log_likelihood(log_odds: FloatArray, target: FloatArray) -> float:
+    return float(target @ log_odds - np.logaddexp(0.0, log_odds).sum())
+
+
+def _newton(z: FloatArray, target: FloatArray, pull: float = 1.0, steps: int = 100) -> tuple[float, float]:
+    """Fit intercept and slope of a logistic line; `pull` is the weight of a Gaussian prior at slope 1.
+
+    A full Newton step from a score that is too sure overshoots (all its probabilities are 0 or 1, so the curvature is
+    next to nothing) and the next one never comes back; halved until the likelihood rises, it can't.
+    """
     centre = float(np.mean(z))
     design = np.column_stack([np.ones_like(z), z - centre])
+
+    def posterior(candidate: FloatArray) -> float:
+        return _log_likelihood(design @ candidate, target) - pull * (candidate[1] - 1.0) ** 2 / 2
+
     theta = np.array([float(logit(np.clip(target.mean(), 1e-9, 1 - 1e-9))), 1.0])
+    # from the better of the two: the scores as they are, or around the base rate
+    theta = max(theta, np.array([centre, 1.0]), np.array([theta[0], 0.0]), key=posterior)
+    reached = posterior(theta)
     for _ in range(steps):
         p = expit(design @ theta)
         gradient = design.T @ (target - p) - [0.0, pull * (theta[1] - 1.0)]
         curvature = (design * (p * (1 - p))[:, None]).T @ design + np.diag([1e-9, pull])
-        step = np.linalg.solve(curvature, gradient)
-        theta = theta + np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() < 1e-10:
+        step, length = np.linalg.solve(curvature, gradient), 1.0
+        while not (new := posterior(theta + length * step)) > reached and length > 1e-12:
+            length /= 2
+        if not new > reached:
+            break
+        theta, reached = theta + length * step, new
+        if np.abs(length * step).max() < 1e-10:
             break
     return float(theta[0] - theta[1] * centre), float(theta[1])
 
@@ -142,7 +177,11 @@ class IsotonicCalibration:
 
     @classmethod
     def fit(cls, score: ArrayLike, outcome: ArrayLike, *, minimum_rows: int = 1000) -> IsotonicCalibration:
-        """Learn the knots; refused when the rarer outcome has fewer than `minimum_rows` rows."""
+        """Learn the knots; refused when the rarer outcome has fewer than `minimum_rows` rows.
+
+        No rate is 0 or 1: half a row of the other outcome is kept possible, else one later row of it would be
+        infinitely unlikely. Where the steps are no likelier than the base rate, they are the base rate.
+        """
         y, s = paired_arrays(outcome, score)
         rarer = int(min(y.sum(), len(y) - y.sum()))
         if rarer < minimum_rows:
@@ -151,7 +190,15 @@ class IsotonicCalibration:
                 "use Platt scaling, which needs two numbers",
             )
         model = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0).fit(s, y)
-        return cls(model.X_thresholds_.tolist(), model.y_thresholds_.tolist())
+        least = 0.5 / (len(y) + 1)
+        rates = np.clip(model.y_thresholds_, least, 1 - least)
+        found = cls(model.X_thresholds_.tolist(), rates.tolist())
+        base = float(y.mean())
+        if not _log_likelihood(logit(found.probability(s)), y) > _log_likelihood(
+            np.full(len(y), logit(base)), y
+        ):
+            return cls(found.scores, [base] * len(found.scores))
+        return found
 
     def probability(self, score: ArrayLike) -> FloatArray:
         """Interpolate between the knots, flat outside."""

@@ -4,6 +4,10 @@ All three are unbiased when the arms were drawn by lot. What was known before th
 explains part of the noise in what came after it; taking that part out narrows the interval and moves the estimate only
 by chance. Nothing that the campaign could have changed may be used for it.
 
+Intervals of an outcome of 0 and 1 are normal. Those of money invert a permutation test of capped amounts
+(`segml.evaluation.money`), net of the covariates or within the strata: a normal interval of skewed spend says "gain" in
+one campaign of five that did nothing, where few are held out.
+
 References
 ----------
 Deng et al. (2013), Improving the sensitivity of online controlled experiments by utilizing pre-experiment data (CUPED).
@@ -17,18 +21,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
 from segml.errors import DataError
 from segml.evaluation.metrics import FloatArray, paired_arrays
+from segml.evaluation.money import adjusted_money_interval
 
 _NEXT = "give 1 for customers who were contacted and 0 for those held out at random"
 
 
 @dataclass(frozen=True)
 class LiftEstimate:
-    """Difference between treated and held out per customer, with a normal interval.
+    """Difference between treated and held out per customer, with its interval; NaN with too few buyers.
 
     `variance_share` is the estimate's variance over that of the plain difference: 0.8 means the campaign measured as if
     it had a quarter more customers.
@@ -53,7 +58,8 @@ def difference_in_means(outcome: ArrayLike, treatment: ArrayLike, level: float =
     y, treated = _arms(outcome, treatment)
     parts = [y[treated == arm] for arm in (1, 0)]
     variance = sum(float(part.var(ddof=1)) / len(part) for part in parts)
-    return _estimate("plain", float(parts[0].mean() - parts[1].mean()), variance, variance, level)
+    lift = float(parts[0].mean() - parts[1].mean())
+    return _estimate("plain", lift, variance, variance, level, _money_interval(y, treated, lift, level))
 
 
 def cuped_lift(
@@ -104,7 +110,9 @@ def cuped_lift(
     apart = slopes[0] - slopes[1]
     between = float(np.var(x @ apart, ddof=1)) / len(y)
     plain = difference_in_means(y, treated, level).standard_error ** 2
-    return _estimate("cuped", means[0] - means[1], sum(variances) + between, plain, level)
+    lift = means[0] - means[1]
+    interval = _money_interval(y, treated, lift, level, covariates=x)
+    return _estimate("cuped", lift, sum(variances) + between, plain, level, interval)
 
 
 def stratified_lift(
@@ -160,7 +168,8 @@ def stratified_lift(
     gap = means[0] - means[1]
     lift = float(weight @ gap)
     variance += float(weight @ (gap - lift) ** 2) / len(y)
-    return _estimate("stratified", lift, variance, plain, level)
+    interval = _money_interval(y, treated, lift, level, stratum=codes.astype(np.int64))
+    return _estimate("stratified", lift, variance, plain, level, interval)
 
 
 def lift_frame(
@@ -195,8 +204,33 @@ def _arms(outcome: ArrayLike, treatment: ArrayLike) -> tuple[FloatArray, FloatAr
     return y, treated
 
 
-def _estimate(method: str, lift: float, variance: float, plain: float, level: float) -> LiftEstimate:
+def _money_interval(
+    y: FloatArray,
+    treated: FloatArray,
+    lift: float,
+    level: float,
+    *,
+    covariates: FloatArray | None = None,
+    stratum: NDArray[np.int64] | None = None,
+) -> tuple[float, float] | None:
+    """Interval of an outcome that is not 0 or 1; None for one that is."""
+    if np.isin(y, (0.0, 1.0)).all():
+        return None
+    return adjusted_money_interval(
+        y, treated, 1 - treated, lift, covariates=covariates, stratum=stratum, confidence=level
+    )
+
+
+def _estimate(
+    method: str,
+    lift: float,
+    variance: float,
+    plain: float,
+    level: float,
+    interval: tuple[float, float] | None,
+) -> LiftEstimate:
     error = float(variance) ** 0.5
     half = float(norm.ppf((1 + level) / 2)) * error
+    low, high = (lift - half, lift + half) if interval is None else interval
     share = float(variance / plain) if plain > 0 else float("nan")
-    return LiftEstimate(method, lift, error, lift - half, lift + half, share)
+    return LiftEstimate(method, lift, error, low, high, share)

@@ -3,7 +3,9 @@
 Both are unbiased when the arms were drawn by lot, and both need no more than sums by stratum and arm. CUPED takes out
 of the outcome what spend and orders of the time before explain, with one slope for both arms; it can't favour an arm,
 because nothing that the campaign could have changed is used. Post-stratification compares like with like and weighs
-the tenths by their people. The plain difference stays the first: these stand beside it.
+the tenths by their people. The plain difference stays the first: these stand beside it. Intervals of conversion are
+normal; those of revenue invert a permutation test of capped spend (`segml.evaluation.money`), net of the covariates or
+within the strata, because a normal one does not keep its size where few big spenders are held out.
 
 References
 ----------
@@ -13,6 +15,7 @@ Miratrix, Sekhon and Yu (2013), Adjusting treatment effect estimates by post-str
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,13 +23,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from segml.evaluation.money import adjusted_money_interval
 from segml.measurement.lift import CONFIDENCE
-from segml.measurement.people import HELD_OUT, STRATA, TREATED
+from segml.measurement.money import MINOR, arm_counts, lift_of_rows
+from segml.measurement.people import HELD_OUT, TREATED
 
 FloatArray = NDArray[np.float64]
 COVARIATES = ("before_orders", "before_revenue")
 OUTCOMES = {"conversion": "buyer", "revenue": "revenue"}
-_MINOR = 100
 COLUMNS = (
     *("outcome", "method", "difference", "difference_low", "difference_high"),
     *("standard_error", "variance_reduction", "adjusted_for"),
@@ -99,13 +103,21 @@ def read_moments(sums: pd.DataFrame, outcome: str) -> dict[tuple[int, str], Mome
     return found
 
 
-def adjusted_frame(sums: pd.DataFrame, days: int, confidence: float = CONFIDENCE) -> pd.DataFrame:
+def adjusted_frame(
+    sums: pd.DataFrame,
+    money: pd.DataFrame,
+    before: pd.DataFrame,
+    days: int,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
     """Return the plain difference, CUPED's and the post-stratified one, for conversion and for revenue.
 
     Parameters
     ----------
     sums : DataFrame
         From `moments_sql`, both arms present.
+    money, before : DataFrame
+        From `list_money_sql` and `covariate_money_sql`.
     days : int
         Length of the window before the send, for the words.
 
@@ -113,68 +125,117 @@ def adjusted_frame(sums: pd.DataFrame, days: int, confidence: float = CONFIDENCE
     -------
     DataFrame
         outcome (conversion: share; revenue: major units per person), method (plain, cuped, stratified), difference
-        with its normal interval, `variance_reduction` against the plain one (0.3: as if it had 43 % more people), and
-        `adjusted_for`, in words. The interval of the plain row is normal too, so that the three compare; Newcombe's
-        and Welch's stand in the table of lifts.
+        with its interval (of revenue NaN with too few buyers to speak of money), the `standard_error` of the sums,
+        `variance_reduction` against the plain one (0.3: as if it had 43 % more people), and `adjusted_for`, in words.
+        The interval of the plain conversion is normal too, so that the three compare; Newcombe's stands in the table
+        of lifts.
     """
     rows = []
     for outcome, column in OUTCOMES.items():
         moments = read_moments(sums, column)
-        unit = _MINOR if outcome == "revenue" else 1
+        unit = MINOR if outcome == "revenue" else 1
         arms = {arm: _total(moments, arm) for arm in (TREATED, HELD_OUT)}
         plain = _plain(*arms.values())
         words = f"orders and spend of the {days} days before"
         tries = [("plain", plain, ""), ("cuped", _cuped(*arms.values()), words)]
-        merged = merged_strata(moments)
-        if len(merged) > 1:
-            tries.append(("stratified", _stratified(merged), f"{len(merged)} groups by the list's score"))
+        groups = stratum_groups({key: moment.people for key, moment in moments.items()})
+        if len(groups) > 1:
+            tries.append(
+                (
+                    "stratified",
+                    _stratified(_merged(moments, groups)),
+                    f"{len(groups)} groups by the list's score",
+                )
+            )
         half = float(norm.ppf((1 + confidence) / 2))
         for method, (difference, variance), text in tries:
             error = variance**0.5
+            bounds = (difference - half * error, difference + half * error)
+            if outcome == "revenue":
+                bounds = _revenue_interval(method, difference, money, before, groups, confidence)
             rows.append(
                 (
-                    *(outcome, method, difference / unit),
-                    *((difference - half * error) / unit, (difference + half * error) / unit, error / unit),
+                    *(outcome, method, difference / unit, bounds[0] / unit, bounds[1] / unit, error / unit),
                     *(1 - variance / plain[1] if plain[1] > 0 else 0.0, text),
                 )
             )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def merged_strata(moments: dict[tuple[int, str], Moments], least: int = 2) -> list[tuple[Moments, Moments]]:
-    """Return (treated, held out) by stratum; a stratum with fewer than `least` people in an arm joins the next.
+def _revenue_interval(
+    method: str,
+    difference: float,
+    money: pd.DataFrame,
+    before: pd.DataFrame,
+    groups: list[list[int]],
+    confidence: float,
+) -> tuple[float, float]:
+    if method == "plain":
+        lift = lift_of_rows(money, difference, confidence)
+        return lift.low * MINOR, lift.high * MINOR
+    if method == "cuped":
+        keys, treated, held_out = arm_counts(before, "amount", *COVARIATES)
+        amount, known = keys["amount"].to_numpy(dtype=float), keys[list(COVARIATES)].to_numpy(dtype=float)
+        return adjusted_money_interval(
+            amount, treated, held_out, difference, covariates=known, confidence=confidence
+        )
+    keys, treated, held_out = arm_counts(money, "stratum", "amount")
+    group_of = {stratum: position for position, group in enumerate(groups) for stratum in group}
+    group = np.asarray(keys["stratum"].map(group_of), dtype=np.int64)
+    amount = keys["amount"].to_numpy(dtype=float)
+    return adjusted_money_interval(
+        amount, treated, held_out, difference, stratum=group, confidence=confidence
+    )
+
+
+def stratum_groups(people: Mapping[tuple[int, str], float], least: int = 2) -> list[list[int]]:
+    """Return the strata to be compared, as groups; one with fewer than `least` people in an arm joins the next.
+
+    Parameters
+    ----------
+    people : mapping of (stratum, arm) to float
+    least : int
 
     Examples
     --------
-    >>> zero = np.zeros(2)
-    >>> few = {(s, arm): Moments(n, 0, 0, zero, np.zeros((2, 2)), zero)
-    ...        for s, n in ((1, 1), (2, 4), (3, 1)) for arm in ("treated", "holdout")}
-    >>> [int(treated.people) for treated, _ in merged_strata(few)]
-    [6]
+    >>> sizes = {1: 1, 2: 4, 3: 1, 4: 5}
+    >>> stratum_groups({(s, arm): n for s, n in sizes.items() for arm in ("treated", "holdout")})
+    [[1, 2], [3, 4]]
     """
-    empty = Moments(
-        0, 0, 0, np.zeros(len(COVARIATES)), np.zeros((len(COVARIATES),) * 2), np.zeros(len(COVARIATES))
-    )
-    merged: list[tuple[Moments, Moments]] = []
-    waiting = (empty, empty)
-    for stratum in range(STRATA + 1):
-        pair = tuple(moments.get((stratum, arm), empty) for arm in (TREATED, HELD_OUT))
-        waiting = (waiting[0] + pair[0], waiting[1] + pair[1])
-        if min(waiting[0].people, waiting[1].people) >= least:
-            merged.append(waiting)
-            waiting = (empty, empty)
-    if max(waiting[0].people, waiting[1].people) > 0 and merged:
-        last = merged.pop()
-        merged.append((last[0] + waiting[0], last[1] + waiting[1]))
-    return merged
+    groups: list[list[int]] = []
+    waiting: list[int] = []
+    for stratum in sorted({stratum for stratum, _ in people}):
+        waiting.append(stratum)
+        if min(sum(people.get((one, arm), 0) for one in waiting) for arm in (TREATED, HELD_OUT)) >= least:
+            groups.append(waiting)
+            waiting = []
+    if waiting and groups:
+        groups[-1] = groups[-1] + waiting
+    return groups
 
 
-def _total(moments: dict[tuple[int, str], Moments], arm: str) -> Moments:
-    parts = [moment for (_, of), moment in sorted(moments.items(), key=lambda item: item[0]) if of == arm]
+def _merged(
+    moments: Mapping[tuple[int, str], Moments], groups: list[list[int]]
+) -> list[tuple[Moments, Moments]]:
+    """Moments of the treated and the held out, by group of strata."""
+
+    def total(arm: str, group: list[int]) -> Moments:
+        return _sum([moments[one, arm] for one in group if (one, arm) in moments])
+
+    return [(total(TREATED, group), total(HELD_OUT, group)) for group in groups]
+
+
+def _sum(parts: list[Moments]) -> Moments:
     total = parts[0]
     for part in parts[1:]:
         total = total + part
     return total
+
+
+def _total(moments: Mapping[tuple[int, str], Moments], arm: str) -> Moments:
+    return _sum(
+        [moment for (_, of), moment in sorted(moments.items(), key=lambda item: item[0]) if of == arm]
+    )
 
 
 def _plain(treated: Moments, control: Moments) -> tuple[float, float]:

@@ -2,8 +2,8 @@
 
 Intention to treat: everybody who was listed counts as treated, reached or not, and everybody who was held out as held
 out. Rates: Wilson's interval for one, Newcombe's hybrid score interval (1998, method 10) for a difference, and the
-log ratio (Katz and others 1978) for the relative lift. Money: Welch's interval. Sample ratio: chi-squared on the
-shares that the holdout was to have; below p = 0.001 something broke the assignment, and no lift is reported.
+log ratio (Katz and others 1978) for the relative lift. Money: `segml.measurement.money`. Sample ratio: chi-squared on
+the shares that the holdout was to have; below p = 0.001 something broke the assignment, and no lift is reported.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.stats import chi2, norm, t
+from scipy.stats import chi2, norm
 
 CONFIDENCE = 0.95
 SAMPLE_RATIO_ALPHA = 0.001
@@ -100,34 +100,6 @@ def relative_lift(treated: Arm, control: Arm, confidence: float = CONFIDENCE) ->
     variance = 1 / treated.buyers - 1 / treated.people + 1 / control.buyers - 1 / control.people
     spread = math.exp(z * math.sqrt(max(variance, 0.0)))
     return ratio - 1, ratio / spread - 1, ratio * spread - 1
-
-
-def mean_interval(arm: Arm, confidence: float = CONFIDENCE) -> Interval:
-    """Return Student's interval of an arm's revenue per person, minor units; NaN for fewer than two people.
-
-    Examples
-    --------
-    >>> low, high = mean_interval(Arm(4, 4, 40, 420.0))
-    >>> round(low, 2), round(high, 2)
-    (5.89, 14.11)
-    """
-    if arm.people < 2:
-        return _NOTHING
-    half = float(t.ppf((1 + confidence) / 2, arm.people - 1)) * math.sqrt(arm.variance / arm.people)
-    return arm.mean - half, arm.mean + half
-
-
-def welch_interval(treated: Arm, control: Arm, confidence: float = CONFIDENCE) -> Interval:
-    """Return Welch's interval of the difference in revenue per person, minor units."""
-    if treated.people < 2 or control.people < 2:
-        return _NOTHING
-    part_1, part_2 = treated.variance / treated.people, control.variance / control.people
-    difference = treated.mean - control.mean
-    if part_1 + part_2 == 0:
-        return difference, difference
-    freedom = (part_1 + part_2) ** 2 / (part_1**2 / (treated.people - 1) + part_2**2 / (control.people - 1))
-    half = float(t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(part_1 + part_2)
-    return difference - half, difference + half
 
 
 def sample_ratio_p(treated: int, control: int, holdout_share: float) -> float:

@@ -20,18 +20,29 @@ from segml.measurement.adjusted import COLUMNS as ESTIMATE_COLUMNS
 from segml.measurement.adjusted import adjusted_frame
 from segml.measurement.built import BuiltList, built_lists
 from segml.measurement.knobs import joined_cells, knob_cells
+from segml.measurement.money import covariate_money_sql, lift_of_rows, list_money_sql, revenue_columns
 from segml.measurement.outcomes import (
     RESPONSE_COLUMNS,
     RESULT_COLUMNS,
     arm_of,
     contacts_of,
     count_cells,
+    count_money,
     known_events,
     register_tags,
     response_rows,
     result_rows,
 )
-from segml.measurement.people import LOG, PEOPLE, arm_columns, drop_people, make_people, moments_sql
+from segml.measurement.people import (
+    HELD_OUT,
+    LOG,
+    PEOPLE,
+    TREATED,
+    arm_columns,
+    drop_people,
+    make_people,
+    moments_sql,
+)
 from segml.measurement.trust import Note, balance_note, list_notes
 from segml.measurement.verdict import COLUMNS, verdict_row, without_control
 from segml.time_windows import Cutoff
@@ -114,8 +125,8 @@ def measure_lists(
     Returns
     -------
     MeasuredLists
-        Rates with Wilson's interval, their difference with Newcombe's, revenue per person in major units with
-        Welch's, all at 95 %; empty when no list was built.
+        Rates with Wilson's interval, their difference with Newcombe's, revenue per person in major units with that of
+        the permutation test, all at 95 %; empty when no list was built.
 
     Raises
     ------
@@ -179,15 +190,19 @@ def _measure(
         notes += [balance] if balance else []
         row = verdict_row(built, arms, notes, data_until, minimum_cell)
     refused = any(note.refuses for note in notes)
+    money = None
+    if row["status"] == "measured":
+        money = engine.fetch(list_money_sql())
+        row |= revenue_columns(lift_of_rows(money, arms[TREATED].mean - arms[HELD_OUT].mean))
     tags = [] if refused else register_tags(engine, tags_of(built.as_of))
     cells = count_cells(engine, tags)
-    results = result_rows(cells, built, tags, events, minimum_cell, complete)
+    results = result_rows(cells, count_money(engine, tags), built, tags, events, minimum_cell, complete)
     if row["status"] != "measured":
         results = [without_control(result) for result in results]
     return _Measured(
         row,
         notes,
-        _estimates(engine, built) if row["status"] == "measured" else pd.DataFrame(),
+        pd.DataFrame() if money is None else _estimates(engine, built, money),
         results,
         response_rows(cells, built, tags) if complete and not refused else pd.DataFrame(),
         knob_cells(engine, built, cells, features_of(built.as_of), scores_of(built.as_of))
@@ -200,8 +215,9 @@ def _arms_sql() -> str:
     return f"select arm, {arm_columns()} from {PEOPLE} group by arm order by arm"
 
 
-def _estimates(engine: Engine, built: BuiltList) -> pd.DataFrame:
-    frame = adjusted_frame(engine.fetch(moments_sql()), built.window.days)
+def _estimates(engine: Engine, built: BuiltList, money: pd.DataFrame) -> pd.DataFrame:
+    before = engine.fetch(covariate_money_sql())
+    frame = adjusted_frame(engine.fetch(moments_sql()), money, before, built.window.days)
     frame.insert(0, "campaign", built.campaign)
     frame.insert(1, "as_of", built.as_of.label)
     return frame

@@ -15,8 +15,12 @@ from typing import Any
 import pandas as pd
 
 from segml.engine import Engine
+from segml.engine.rounding import rounded_money_sql
+from segml.evaluation.money import TOO_FEW
+from segml.evaluation.skewed_means import skewed_mean_interval, skewness
 from segml.measurement.built import BuiltList
-from segml.measurement.lift import Arm, mean_interval, newcombe_interval, welch_interval, wilson_interval
+from segml.measurement.lift import Arm, newcombe_interval, wilson_interval
+from segml.measurement.money import MINOR, lift_of_rows
 from segml.measurement.people import EVENTS, HELD_OUT, PEOPLE, TREATED, arm_columns, has_log
 
 MEASURED_TAGS = (
@@ -50,7 +54,6 @@ RESPONSE_COLUMNS = (
     *EVENTS,
 )
 _TAGS = "measured_tags"
-_MINOR = 100
 
 
 def register_tags(engine: Engine, tags: Path | None) -> list[str]:
@@ -95,8 +98,14 @@ def count_cells(engine: Engine, tags: Sequence[str]) -> pd.DataFrame:
     return engine.fetch(_cells_sql(tags))
 
 
+def count_money(engine: Engine, tags: Sequence[str]) -> pd.DataFrame:
+    """Return people of ``measured_people`` by tag, value, arm and (rounded) amount; everybody once, then each tag."""
+    return engine.fetch(_money_sql(tags))
+
+
 def result_rows(
     cells: pd.DataFrame,
+    money: pd.DataFrame,
     built: BuiltList,
     tags: Sequence[str],
     events: set[str],
@@ -109,6 +118,8 @@ def result_rows(
     ----------
     cells : DataFrame
         From `count_cells`.
+    money : DataFrame
+        From `count_money`.
     built : BuiltList
     tags : sequence of str
         From `register_tags`.
@@ -123,15 +134,22 @@ def result_rows(
     -------
     list of dict
         Keys are `RESULT_COLUMNS`. `people` are distinct people with the event; `rate` is their share of
-        `denominator` people (Wilson's interval), or for ``revenue`` the mean per listed person in major units.
+        `denominator` people (Wilson's interval), or for ``revenue`` the mean per listed person in major units, with
+        an interval where there are enough people for so skewed an amount and the window has closed.
     """
+    everybody = money[(money["tag"] == EVERYBODY) & (money["arm"] == TREATED)]
+    pooled = _skewness(everybody)
+    spent = {
+        (str(tag), str(value)): group for (tag, value), group in money.groupby(["tag", "value"], sort=False)
+    }
     counts = cells.drop(columns=["stratum", "least"]).groupby(["tag", "value", "arm"], as_index=False).sum()
     rows = []
     for (tag, value), group in counts.groupby(["tag", "value"], sort=True):
         arms = {str(row["arm"]): row for row in group.to_dict("records")}
         if TREATED in arms:
             head = {"campaign": built.campaign, "as_of": built.as_of.label, "tag": tag, "value": value}
-            found = _rows(arms[TREATED], arms.get(HELD_OUT), events, minimum_cell)
+            own = spent[str(tag), str(value)] if complete else money[:0]
+            found = _rows(arms[TREATED], arms.get(HELD_OUT), own, pooled, events, minimum_cell)
             rows += [{**head, **row, "complete": complete} for row in found]
     order = {name: place for place, name in enumerate((EVERYBODY, *tags))}
     return sorted(rows, key=lambda row: order[row["tag"]])
@@ -178,14 +196,38 @@ def _cells_sql(tags: Sequence[str]) -> str:
     return f"select * from ({query}) counted order by tag, value, stratum, arm"
 
 
+def _money_sql(tags: Sequence[str]) -> str:
+    amount = f"{rounded_money_sql('revenue')} as amount"
+    some = f"arm in ('{TREATED}', '{HELD_OUT}')"
+    query = f"select '{EVERYBODY}' as tag, '' as value, arm, {amount} from {PEOPLE} where {some}"
+    if tags:
+        query += (
+            f" union all select concat(t.family, '.', t.tag) as tag, t.value as value, p.arm as arm, {amount}"
+            f" from {_TAGS} t join {PEOPLE} p on p.customer_id = t.customer_id"
+            f" where {some} and ({' or '.join(_tag_condition(tag, 't') for tag in tags)})"
+        )
+    keys = "tag, value, arm, amount"
+    return f"select {keys}, count(*) as people from ({query}) rounded group by {keys} order by {keys}"
+
+
+def _skewness(money: pd.DataFrame) -> float:
+    amount, people = (money[name].to_numpy(dtype=float) for name in ("amount", "people"))
+    return skewness(amount, people) if len(money) else math.nan
+
+
 def _rows(
-    treated: Mapping[Any, Any], control: Mapping[Any, Any] | None, events: set[str], minimum_cell: int
+    treated: Mapping[Any, Any],
+    control: Mapping[Any, Any] | None,
+    money: pd.DataFrame,
+    pooled: float,
+    events: set[str],
+    minimum_cell: int,
 ) -> list[dict[str, Any]]:
     people = {"listed": int(treated["people"]), **{event: int(treated[event]) for event in EVENTS}}
     if "delivered" not in events:  # many tools report only what was sent
         people["delivered"] = people["sent"]
     rows = [_event_row(event, people, events, minimum_cell) for event in DENOMINATORS]
-    return [*rows, *_earned_rows(treated, control, minimum_cell)]
+    return [*rows, *_earned_rows(treated, control, money, pooled, minimum_cell)]
 
 
 def _event_row(event: str, people: dict[str, int], events: set[str], minimum_cell: int) -> dict[str, Any]:
@@ -213,7 +255,11 @@ def _note(event: str, events: set[str]) -> str:
 
 
 def _earned_rows(
-    treated: Mapping[Any, Any], control: Mapping[Any, Any] | None, minimum_cell: int
+    treated: Mapping[Any, Any],
+    control: Mapping[Any, Any] | None,
+    money: pd.DataFrame,
+    pooled: float,
+    minimum_cell: int,
 ) -> list[dict[str, Any]]:
     """Conversion and revenue of the listed, with the held out beside them where there are enough of both."""
     one = arm_of(treated)
@@ -222,25 +268,31 @@ def _earned_rows(
     base = {"of": "listed", "people": one.buyers, "denominator": one.people, "note": ""}
     low, high = wilson_interval(one.buyers, one.people)
     conversion = {**base, "event": "conversion", "rate": one.rate, "rate_low": low, "rate_high": high}
-    low, high = mean_interval(one)
-    revenue = {**base, "event": "revenue", "rate": one.mean / _MINOR}
-    revenue |= {"rate_low": low / _MINOR, "rate_high": high / _MINOR}
+    revenue = {**base, "event": "revenue", "rate": one.mean / MINOR}
+    if len(money):  # an open window is read again and again: no interval of money holds at every look
+        own = _skewness(money[money["arm"] == TREATED])
+        low, high = skewed_mean_interval(one.mean, one.variance, one.people, own, pooled)
+        revenue |= {"rate_low": low / MINOR, "rate_high": high / MINOR}
     two = arm_of(control) if control else Arm(0, 0, 0, 0.0)
     if two.people >= max(minimum_cell, 1):
-        conversion |= _beside(two.people, two.rate, one.rate - two.rate, newcombe_interval(one, two), 1)
-        revenue |= _beside(two.people, two.mean, one.mean - two.mean, welch_interval(one, two), _MINOR)
+        interval = newcombe_interval(one, two)
+        conversion |= _beside(two.people, two.rate, one.rate - two.rate, interval)
+        difference = one.mean - two.mean
+        interval, note = (math.nan, math.nan), ""
+        if len(money):
+            lift = lift_of_rows(money, difference)
+            interval, note = (lift.low, lift.high), TOO_FEW if lift.verdict == "too_few" else ""
+        revenue |= _beside(two.people, two.mean / MINOR, difference / MINOR, interval) | {"note": note}
     return [conversion, revenue]
 
 
-def _beside(
-    people: int, rate: float, difference: float, interval: tuple[float, float], unit: int
-) -> dict[str, float]:
+def _beside(people: int, rate: float, difference: float, interval: tuple[float, float]) -> dict[str, float]:
     return {
         "held_out": people,
-        "held_out_rate": rate / unit,
-        "difference": difference / unit,
-        "difference_low": interval[0] / unit,
-        "difference_high": interval[1] / unit,
+        "held_out_rate": rate,
+        "difference": difference,
+        "difference_low": interval[0],
+        "difference_high": interval[1],
     }
 
 

@@ -4,6 +4,9 @@ The global holdout is drawn from everybody by the hash, once and for good. Whoev
 compared, whichever lists they were on, until the last window's end: that is what the whole programme brings per
 person, campaigns that found nobody and campaigns that displaced each other included. It is the least flattering of all
 figures, and the only one that adds up.
+
+It may be read at any time, long before the last window has closed, and is read again with every list. Its interval of
+revenue is therefore one link of a confidence sequence: however often one looks, 95 % hold the truth at every look.
 """
 
 from __future__ import annotations
@@ -14,23 +17,29 @@ from typing import Any
 import pandas as pd
 
 from segml.engine import Engine
+from segml.engine.rounding import rounded_money_sql
+from segml.evaluation.money import MoneyLift
 from segml.measurement.built import BuiltList
 from segml.measurement.lift import (
     SAMPLE_RATIO_ALPHA,
     newcombe_interval,
     sample_ratio_p,
-    welch_interval,
+)
+from segml.measurement.money import (
+    MINOR,
+    always_valid_confidence,
+    lift_of_rows,
+    revenue_statement,
 )
 from segml.measurement.outcomes import arm_of
 from segml.measurement.people import GLOBALLY_HELD_OUT, TREATED
-from segml.time_windows import Cutoff
+from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
-_MINOR = 100
 COLUMNS = (
     *("since", "until", "lists", "status", "statement", "open_to_campaigns", "held_out"),
     *("rate_open", "rate_held_out", "rate_difference", "rate_difference_low", "rate_difference_high"),
     *("revenue_open", "revenue_held_out", "revenue_difference", "revenue_difference_low"),
-    *("revenue_difference_high", "sample_ratio_p"),
+    *("revenue_difference_high", "revenue_verdict", "sample_ratio_p"),
 )
 HeldOutSql = Callable[[str, float], str]
 
@@ -90,7 +99,8 @@ def _row(
         return _said("refused", f"the lists were drawn with {len(salts)} salts: arms changed on the way")
     if until <= since:
         return _said("not_yet", f"the first list is of {since}, data end on {until}")
-    rows = engine.fetch(_programme_sql(held_out_sql(salts.pop(), share), since, until))
+    rule = held_out_sql(salts.pop(), share)
+    rows = engine.fetch(_programme_sql(rule, since, until))
     arms = {str(row["arm"]): arm_of(row) for row in rows.to_dict("records")}
     if min(len(arms), 2) < 2 or min(arm.people for arm in arms.values()) < minimum_cell:
         return _said("suppressed", f"fewer than {minimum_cell} people in an arm: not shown")
@@ -102,45 +112,54 @@ def _row(
         text = f"refused: {control.people:,} of {people:,} are held out where {share:.1%} should be"
         return sizes | _said("refused", text)
     low, high = newcombe_interval(treated, control)
-    money_low, money_high = welch_interval(treated, control)
-    money = (treated.mean - control.mean) / _MINOR
-    span = f"{money:+.2f} a person (95 %: {money_low / _MINOR:+.2f} to {money_high / _MINOR:+.2f})"
-    verdict = (
-        "no effect of all campaigns together can be told from chance"
-        if money_low <= 0 <= money_high
-        else f"all campaigns together {'raised' if money_low > 0 else 'lowered'} revenue"
-    )
+    confidence = always_valid_confidence((until.seconds - since.seconds) // SECONDS_PER_DAY)
+    lift = lift_of_rows(engine.fetch(_money_sql(rule, since, until)), treated.mean - control.mean, confidence)
     return sizes | {
         "status": "measured",
-        "statement": f"{verdict}: {span} from {since} until {until}",
+        "statement": f"{_verdict(lift)}; from {since} until {until}",
         "rate_open": treated.rate,
         "rate_held_out": control.rate,
         "rate_difference": treated.rate - control.rate,
         "rate_difference_low": low,
         "rate_difference_high": high,
-        "revenue_open": treated.mean / _MINOR,
-        "revenue_held_out": control.mean / _MINOR,
-        "revenue_difference": money,
-        "revenue_difference_low": money_low / _MINOR,
-        "revenue_difference_high": money_high / _MINOR,
+        "revenue_open": treated.mean / MINOR,
+        "revenue_held_out": control.mean / MINOR,
+        "revenue_difference": lift.difference,
+        "revenue_difference_low": lift.low,
+        "revenue_difference_high": lift.high,
+        "revenue_verdict": lift.verdict,
     }
+
+
+def _verdict(lift: MoneyLift) -> str:
+    return revenue_statement(lift, "all campaigns together", "95 % however often one looks")
 
 
 def _said(status: str, statement: str) -> dict[str, Any]:
     return {"status": status, "statement": statement}
 
 
-def _programme_sql(held_out: str, since: Cutoff, until: Cutoff) -> str:
+def _people_sql(held_out: str, since: Cutoff, until: Cutoff) -> str:
+    """Everybody who had ordered before: orders and revenue since, and the arm."""
     after = f"ordered_at >= {since.seconds}"
     people = (
         f"select customer_id, sum(case when {after} then 1 else 0 end) as orders,"
         f" cast(sum(case when {after} then amount_minor else 0 end) as bigint) as revenue"
         f" from orders where ordered_at < {until.seconds} group by customer_id having min(ordered_at) < {since.seconds}"
     )
+    arm = f"case when {held_out} then '{GLOBALLY_HELD_OUT}' else '{TREATED}' end"
+    return f"select orders, revenue, {arm} as arm from ({people}) known"
+
+
+def _programme_sql(held_out: str, since: Cutoff, until: Cutoff) -> str:
     exact = "cast(revenue as decimal(18,0))"
     return (
         "select arm, count(*) as people, cast(sum(case when orders > 0 then 1 else 0 end) as bigint) as buyers,"
-        f" cast(sum(revenue) as bigint) as revenue, cast(sum({exact} * {exact}) as double) as squares from ("
-        f" select orders, revenue, case when {held_out} then '{GLOBALLY_HELD_OUT}' else '{TREATED}' end as arm"
-        f" from ({people}) known) armed group by arm order by arm"
+        f" cast(sum(revenue) as bigint) as revenue, cast(sum({exact} * {exact}) as double) as squares"
+        f" from ({_people_sql(held_out, since, until)}) armed group by arm order by arm"
     )
+
+
+def _money_sql(held_out: str, since: Cutoff, until: Cutoff) -> str:
+    rounded = f"select arm, {rounded_money_sql('revenue')} as amount from ({_people_sql(held_out, since, until)}) armed"
+    return f"select arm, amount, count(*) as people from ({rounded}) counted group by arm, amount order by arm, amount"

@@ -13,14 +13,13 @@ from segml.measurement.lift import (
     newcombe_interval,
     relative_lift,
     sample_ratio_p,
-    welch_interval,
     wilson_interval,
 )
+from segml.measurement.money import MINOR
 from segml.measurement.people import HELD_OUT, TREATED
 from segml.measurement.trust import Note
 from segml.time_windows import Cutoff
 
-_MINOR = 100
 _NOBODY = Arm(0, 0, 0, 0.0)
 COLUMNS = (
     *("campaign", "as_of", "measure_until", "status", "statement", "treated", "held_out"),
@@ -29,7 +28,7 @@ COLUMNS = (
     *("rate_difference", "rate_difference_low", "rate_difference_high"),
     *("relative_lift", "relative_lift_low", "relative_lift_high"),
     *("revenue_treated", "revenue_held_out", "revenue_difference", "revenue_difference_low"),
-    *("revenue_difference_high", "sample_ratio_p"),
+    *("revenue_difference_high", "revenue_verdict", "revenue_statement", "sample_ratio_p"),
 )
 _CONTROL = ("held_out", "held_out_rate", "difference", "difference_low", "difference_high")
 
@@ -50,6 +49,10 @@ def verdict_row(
         Orders before it are known.
     minimum_cell : int
         Arms with fewer people are not shown.
+
+    Notes
+    -----
+    What may be said of revenue needs its distribution: `segml.measurement.money.revenue_columns`.
     """
     row: dict[str, Any] = {
         "campaign": built.campaign,
@@ -95,14 +98,13 @@ def _arm_columns(name: str, arm: Arm) -> dict[str, float]:
         f"rate_{name}": arm.rate,
         f"rate_{name}_low": low,
         f"rate_{name}_high": high,
-        f"revenue_{name}": arm.mean / _MINOR,
+        f"revenue_{name}": arm.mean / MINOR,
     }
 
 
 def _difference_columns(treated: Arm, control: Arm) -> dict[str, float]:
     low, high = newcombe_interval(treated, control)
     lift, lift_low, lift_high = relative_lift(treated, control)
-    money_low, money_high = welch_interval(treated, control)
     return {
         "rate_difference": treated.rate - control.rate,
         "rate_difference_low": low,
@@ -110,9 +112,6 @@ def _difference_columns(treated: Arm, control: Arm) -> dict[str, float]:
         "relative_lift": lift,
         "relative_lift_low": lift_low,
         "relative_lift_high": lift_high,
-        "revenue_difference": (treated.mean - control.mean) / _MINOR,
-        "revenue_difference_low": money_low / _MINOR,
-        "revenue_difference_high": money_high / _MINOR,
     }
 
 

@@ -74,7 +74,8 @@ def convex_weights(
 
     start = np.concatenate([np.log(prior), np.zeros(1 + len(levels))])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-13})
-    return _rounded(softmax(found.x[:parts]))
+    reached = found.x if found.fun < loss(start)[0] else start
+    return _rounded(softmax(reached[:parts]))
 
 
 def _rounded(shares: FloatArray) -> tuple[float, ...]:

@@ -128,6 +128,8 @@ def _ridge_logistic(
         size = 1.0
         while size > 1e-6 and loss(theta + size * step) > current:
             size /= 2
+        if loss(theta + size * step) > current:  # no step in this direction is likelier: stay
+            break
         theta = theta + size * step
         current = loss(theta)
         if np.abs(size * step).max() < 1e-10:

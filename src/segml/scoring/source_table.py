@@ -1,9 +1,9 @@
 """What each source of customers brings: how many buy only once, and what they are worth, with intervals.
 
 Somebody who came last week had no time to come back, so the one-timer rate is among buyers whose first order lies the
-long horizon back. Intervals are Wilson's for rates (Wilson 1927) and Student's for means, 95 %; a source of fewer
-people than the smallest cell has none, and no figure. Sources were not drawn by lot: a difference between two of them
-is no effect of either.
+long horizon back. Intervals are Wilson's for rates (Wilson 1927), Hall's for means (`segml.evaluation.skewed_means`),
+95 %; a source of fewer people than the smallest cell has none, and no figure, and a mean over too few people for so
+skewed a value has no interval. Sources were not drawn by lot: a difference between two of them is no effect of either.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import numpy as np
 import pandas as pd
 
 from segml.engine import Engine
+from segml.engine.rounding import rounded_money_sql
+from segml.evaluation.skewed_means import skewed_mean_interval, skewness
 
 SOURCES_FILE = "sources.parquet"
 _MOST_SOURCES = 10_000
 _CONFIDENCE = 0.95
+_EVERYBODY = None  # no source bears it
 
 
 def source_frame(
@@ -47,7 +50,8 @@ def source_frame(
     -------
     DataFrame
         source, people, buyers, mature_buyers, one_timer_rate, and for each value there is (``clv_historic``,
-        ``clv_<days>d``, in the base's currency per buyer) its mean; each with ``_low`` and ``_high``.
+        ``clv_<days>d``, in the base's currency per buyer) its mean; each with ``_low`` and ``_high`` (NaN for a mean
+        over too few people for so skewed a value).
     """
     needed = {"features": ("orders_total", "repeat_orders", "tenure_days"), "customers": ("source",)}
     if any(not set(columns) <= set(available.get(table, ())) for table, columns in needed.items()):
@@ -62,11 +66,18 @@ def source_frame(
         _rate(int(ones), int(of), minimum_cell) for ones, of in counts
     ]
     for name in values:
+        skew = _skewness_by_source(engine.fetch(_amounts_sql(name)))
+        columns = ["source", f"n_{name}", f"sum_{name}", f"squares_{name}"]
         means = [
-            _mean(int(n), int(total), int(squares), minimum_cell)
-            for n, total, squares in sums[[f"n_{name}", f"sum_{name}", f"squares_{name}"]].itertuples(
-                index=False
+            _mean(
+                int(n),
+                int(total),
+                int(squares),
+                skew.get(source, 0.0),
+                skew.get(_EVERYBODY, 0.0),
+                minimum_cell,
             )
+            for source, n, total, squares in sums[columns].itertuples(index=False)
         ]
         frame[[f"{name}_mean", f"{name}_mean_low", f"{name}_mean_high"]] = means
     return frame
@@ -102,6 +113,29 @@ def _sums_sql(values: list[str], mature_days: int) -> str:
     )
 
 
+def _amounts_sql(value: str) -> str:
+    """People by source and value, rounded to three digits: what the skewness of a mean needs."""
+    cents = f"cast(round(scores.{value} * 100) as bigint)"
+    rows = (
+        f"select customers.source as source, {rounded_money_sql(cents)} as amount from features"
+        " join customers on customers.customer_id = features.customer_id"
+        " join scores on scores.customer_id = features.customer_id"
+        f" where customers.source is not null and features.orders_total > 0 and scores.{value} is not null"
+    )
+    return (
+        f"select source, amount, count(*) as people from ({rows}) rounded group by source, amount"
+        " order by source, amount"
+    )
+
+
+def _skewness_by_source(rows: pd.DataFrame) -> dict[object, float]:
+    def of(group: pd.DataFrame) -> float:
+        return skewness(group["amount"].to_numpy(dtype=float), group["people"].to_numpy(dtype=float))
+
+    found: dict[object, float] = {source: of(group) for source, group in rows.groupby("source")}
+    return found | ({_EVERYBODY: of(rows)} if len(rows) else {})
+
+
 def _count(name: str, condition: str) -> str:
     return f"cast(sum(case when {condition} then 1 else 0 end) as bigint) as {name}"
 
@@ -115,12 +149,12 @@ def _rate(successes: int, people: int, minimum: int) -> tuple[float, float, floa
     return (successes / people, float(found.low), float(found.high))
 
 
-def _mean(people: int, cents: int, squares: int, minimum: int) -> tuple[float, float, float]:
-    from scipy.stats import t
-
+def _mean(
+    people: int, cents: int, squares: int, own: float, pooled: float, minimum: int
+) -> tuple[float, float, float]:
     if people < max(minimum, 2):
         return (np.nan, np.nan, np.nan)
     mean = cents / people
     variance = max(squares - cents * cents / people, 0.0) / (people - 1)
-    reach = float(t.ppf((1 + _CONFIDENCE) / 2, people - 1)) * float(np.sqrt(variance / people))
-    return (mean / 100, (mean - reach) / 100, (mean + reach) / 100)
+    low, high = skewed_mean_interval(mean, variance, people, own, pooled, _CONFIDENCE)
+    return (mean / 100, low / 100, high / 100)

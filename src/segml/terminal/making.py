@@ -140,9 +140,11 @@ def sources_table(sources: pd.DataFrame, days: int, currency: str) -> Table:
 
 
 def _with_interval(values: list[float], form: str) -> str:
-    if any(value != value for value in values):
+    if values[0] != values[0]:
         return "too few"
     mean, low, high = (form.format(value) for value in values)
+    if values[1] != values[1]:
+        return f"{mean} (too few to bound)"
     return f"{mean} ({low} to {high})"
 
 

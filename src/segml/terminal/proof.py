@@ -57,9 +57,13 @@ def measure_screen(result: MeasureResult) -> RenderableType:
 
 def _beside_lift(result: MeasureResult) -> list[RenderableType]:
     """The same lifts net of what was known before, and what was noted about the arms."""
-    lines: list[RenderableType] = []
+    measured = result.lists.measured
+    lines: list[RenderableType] = [
+        remark(f"{row.campaign} of {row.as_of}: {row.revenue_statement}") for row in measured.itertuples()
+    ]
     estimates = result.lists.estimates
-    for row in estimates[(estimates["method"] != "plain") & (estimates["outcome"] == "revenue")].itertuples():
+    adjusted = (estimates["method"] != "plain") & (estimates["outcome"] == "revenue")
+    for row in estimates[adjusted & estimates["difference_low"].notna()].itertuples():
         lines.append(
             remark(
                 f"{row.campaign} of {row.as_of}, revenue a person, {row.method} ({row.adjusted_for}):"
