@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from segml.pipelines.score import ScoreResult
     from segml.pipelines.train import TrainingResult
 
-_STATUS_STYLE = {"promoted": "green", "refused": "yellow", "unavailable": "dim", "built": "green"}
+_STATUS_STYLE = {
+    **{"promoted": "green", "passed": "green", "built": "green"},
+    **{"refused": "yellow", "unavailable": "dim", "failed": "bold red"},
+}
 _VERDICT_STYLE = {"better": "green", "worse": "red"}
 _TOP_SOURCES = 12
 
@@ -97,6 +100,10 @@ def score_screen(result: ScoreResult) -> RenderableType:
         parts.append(sources_table(result.tags.sources, result.config.horizons.churn, result.config.currency))
     if result.left_out:
         parts.append(listing("models that did not score", result.left_out))
+    if result.unverified:
+        parts.append(
+            remark(f"registered before file hashes were kept, not checked: {', '.join(result.unverified)}")
+        )
     parts += [Padding(Text(f"drift: {alarm}", "yellow"), (0, 2)) for alarm in result.alarms]
     return Group(*parts)
 
