@@ -17,7 +17,14 @@ from segml.pipelines import categories, contacts, loyalty
 from segml.pipelines.base import OpenBase
 from segml.pipelines.failures import outcome_of_error
 from segml.pipelines.narration import Narrator
-from segml.pipelines.promotion import ModelOutcome, Trained, readable_champion, remembered, settle
+from segml.pipelines.promotion import (
+    ModelOutcome,
+    Trained,
+    no_champion_of_day,
+    readable_champion,
+    remembered,
+    settle,
+)
 from segml.registry.fingerprint import fingerprint, learning_code
 from segml.registry.registered import RegisteredModel
 from segml.registry.runs import TrainingRun
@@ -112,14 +119,26 @@ def train_beside(base: OpenBase, store: ModelStore, narrator: Narrator) -> dict[
     return {task: outcomes[task] for task in BESIDE}
 
 
-def beside_champions(base: OpenBase, store: ModelStore) -> dict[str, RegisteredModel]:
-    """Return the champions of `BESIDE` for the day scored, as far as the base's tables can be scored with them."""
-    found = {
-        task: store.champion_of_day(base.config.base, task, base.as_of.label)
-        for task, what in BESIDE.items()
-        if not what.missing(base)
-    }
-    return {task: model for task, model in found.items() if model is not None}
+def beside_champions(base: OpenBase, store: ModelStore) -> tuple[dict[str, RegisteredModel], dict[str, str]]:
+    """Return the champions of `BESIDE` for the day scored, and why some that the tables allow are left out.
+
+    One that was trained on inputs computed otherwise can't score.
+    """
+    champions, left_out = {}, {}
+    for task, what in BESIDE.items():
+        if what.missing(base):
+            continue
+        model = store.champion_of_day(base.config.base, task, base.as_of.label)
+        if model is None:
+            if since := store.first_champion_day(base.config.base, task):
+                left_out[task] = no_champion_of_day(since, base.as_of)
+        elif model.feature_contract != what.contract:
+            left_out[task] = (
+                f"{model.label} was trained on other features than those computed now; train again"
+            )
+        else:
+            champions[task] = model
+    return champions, left_out
 
 
 def beside_rules(
@@ -147,8 +166,11 @@ def _fingerprint(base: OpenBase, task: str) -> str:
 
 def _train(base: OpenBase, store: ModelStore, task: str, mark: str) -> ModelOutcome:
     what, day = BESIDE[task], base.as_of.label
+    champion = readable_champion(store, base.config.base, task, base.as_of)
+    if champion is not None and champion.feature_contract != what.contract:
+        champion = None  # its inputs are computed otherwise now: it can be compared on no row
     try:
-        trained = what.train(base, readable_champion(store, base.config.base, task, base.as_of))
+        trained = what.train(base, champion)
     except NotEnoughDataError as error:
         return outcome_of_error(base.config, day, task, error)
     except Exception as error:

@@ -192,6 +192,14 @@ def readable_champion(store: ModelStore, base: str, task: str, day: Cutoff) -> R
         return None
 
 
+def no_champion_of_day(since: str, day: Cutoff) -> str:
+    """Say of a task that its champions all know more than a past day may."""
+    return (
+        f"its first champion knows what came before {since}, and {day} is scored: `segml train CONFIG --as-of {day}`"
+        " trains one for that day and moves no newer champion"
+    )
+
+
 def _aligned(store: ModelStore, base: str, outcome: ModelOutcome, cutoff: str) -> ModelOutcome:
     """Point the alias at a version that passed, unless the champion is of a later day; say what became of it."""
     if outcome.status != "promoted" or outcome.version is None:

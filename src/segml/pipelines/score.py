@@ -25,7 +25,7 @@ from segml.pipelines.contacts import learn_base_saturation
 from segml.pipelines.drift import TaskDrift, watch_champions
 from segml.pipelines.failures import exit_code_of_all
 from segml.pipelines.narration import Narrator, Silent
-from segml.pipelines.promotion import ModelOutcome
+from segml.pipelines.promotion import ModelOutcome, no_champion_of_day
 from segml.pipelines.survey import survey_answers
 from segml.pipelines.train import TASKS, snapshot_request
 from segml.registry.registered import RegisteredModel
@@ -114,7 +114,7 @@ def _nothing_scores(base: OpenBase, left_out: dict[str, str]) -> ModelError:
     why = "; ".join(f"{task}: {reason}" for task, reason in told.items())
     return ModelError(
         f"no model of {base.config.base} can score {base.as_of}: {why}",
-        f"run `segml train CONFIG --as-of {base.as_of}`: it trains for that day and moves no newer champion",
+        "train for that day, or score a day that a champion knows enough for",
     )
 
 
@@ -132,11 +132,11 @@ def score_base(base: OpenBase, narrator: Narrator) -> ScoreResult:
         tell(drift_remark(drift))
     folder = config.data_path("scores", f"as_of={base.as_of.label}")
     job = scoring_job(base, plan, champions, RfmScorer().fit(_rfm_columns(snapshot / "features")))
-    beside = beside_champions(base, ModelStore(config.path(config.models_folder)))
+    beside, others = beside_champions(base, ModelStore(config.path(config.models_folder)))
     rules, failed = beside_rules(base, beside)
     job = dataclasses.replace(job, rules={**job.rules, **rules})
     champions |= {task: model for task, model in beside.items() if task in rules}
-    left_out |= {outcome.task: outcome.reasons[0] for outcome in failed}
+    left_out |= others | {outcome.task: outcome.reasons[0] for outcome in failed}
     with narrator.step("scores") as tell, writing(folder) as temporary:
         counts = score_snapshot(snapshot / "features", job, temporary / SCORES, tell)
         tell(f"{counts.rows_out:,} scored")
@@ -225,11 +225,7 @@ def _without_champion(
     for task in tasks:
         if task not in champions:
             since = store.first_champion_day(base.config.base, task)
-            told[task] = (
-                f"its first champion knows what came before {since}, and {base.as_of} is scored"
-                if since
-                else NO_CHAMPION
-            )
+            told[task] = no_champion_of_day(since, base.as_of) if since else NO_CHAMPION
     return told
 
 

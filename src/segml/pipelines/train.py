@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from segml.config import Config
-from segml.errors import NotEnoughDataError
+from segml.errors import ModelError, NotEnoughDataError
 from segml.features.plan import FeaturePlan, make_plan
 from segml.features.snapshot import SnapshotRequest, write_snapshots
 from segml.pipelines.base import OpenBase, open_base
@@ -110,6 +110,19 @@ class Training:
     def champion(self, task: str) -> RegisteredModel | None:
         """The task's champion of the day trained for."""
         return readable_champion(self.store, self.config.base, task, self.base.as_of)
+
+    def later_segment_ids(self, task: str) -> set[str]:
+        """Ids that the champion of a later day gave or retired: one of a past day may not give them to others."""
+        name, day = self.store.model_name(self.config.base, task), self.base.as_of.label
+        try:
+            later = self.store.newer_champion(name, day)
+            champion = self.store.load(name) if later else None
+        except ModelError:
+            champion = None
+        if champion is None:
+            return set()
+        segments = champion.model.declared if task == "declared" else champion.model
+        return {*(one.id for one in segments.identities), *segments.retired_ids}
 
     def broken(self, tasks: list[str], error: Exception, run: TrainingRun | None = None) -> Outcomes:
         """What is said of tasks that raised."""
@@ -277,10 +290,15 @@ def _jobs(training: Training, data: TrainingData, todo: list[str]) -> list[tuple
         return [train_value(data, training.schedules["clv"], training.champion("clv"))]
 
     def segments(tasks: list[str]) -> list[Trained]:
-        return [train_segments(data, training.base.as_of, task, training.champion(task)) for task in tasks]
+        day = training.base.as_of
+        return [
+            train_segments(data, day, task, training.champion(task), training.later_segment_ids(task))
+            for task in tasks
+        ]
 
     def declared(tasks: list[str]) -> list[Trained]:
-        return [train_declared(training.base, data, training.champion("declared"))]
+        champion, reserved = training.champion("declared"), training.later_segment_ids("declared")
+        return [train_declared(training.base, data, champion, reserved)]
 
     jobs: list[tuple[list[str], str, Fit]] = [
         (list(RETURN_TASKS), "dormancy and churn", returns),

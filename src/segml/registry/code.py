@@ -1,7 +1,7 @@
 """The code that a model comes from: everything that an entry module reaches by importing, read and not run.
 
-No list of modules is kept anywhere: what the trainer imports, at the top of a file or inside a function, is what decides
-what is learnt. A module that is added to a feature group or to a model is seen on the day it is imported.
+No list of modules is kept anywhere: what the trainer imports, at the top of a file or inside a function, decides what
+is learnt. A module that is added to a feature group or to a model is seen on the day it is imported.
 """
 
 from __future__ import annotations
