@@ -12,10 +12,14 @@ from pathlib import Path
 from segml.registry.store import ModelStore
 
 _PARENT = "mlflow.parentRunId"
+_ANY_DAY = "9999-12-31"
 
 
-def newest_training(store: ModelStore, base: str, as_of: str) -> str:
-    """Return the id of the newest parent run that a champion of the day came from; empty without a champion."""
+def newest_training(store: ModelStore, base: str, as_of: str = _ANY_DAY) -> str:
+    """Return the id of the newest parent run that a champion of a day came from; empty without a champion.
+
+    By default the present champions count.
+    """
     found: dict[str, int] = {}
     prefix = store.model_name(base, "x")[:-1]
     with store.speaking_plainly(f"find the trainings of {base}"):

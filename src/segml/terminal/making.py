@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from segml.terminal.parts import heading, listing, make_table, remark, short_path
+from segml.terminal.parts import STATUS_STYLE, heading, listing, make_table, remark, short_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from segml.pipelines.score import ScoreResult
     from segml.pipelines.train import TrainingResult
 
-_STATUS_STYLE = {
-    **{"promoted": "green", "passed": "green", "built": "green"},
-    **{"refused": "yellow", "unavailable": "dim", "failed": "bold red"},
-}
 _VERDICT_STYLE = {"better": "green", "worse": "red"}
 _TOP_SOURCES = 12
 
@@ -74,12 +70,15 @@ def train_screen(result: TrainingResult) -> RenderableType:
         verdict = outcome.status + ("" if outcome.new or outcome.version is None else ", unchanged")
         table.add_row(
             outcome.task,
-            Text(verdict, _STATUS_STYLE.get(outcome.status, "")),
+            Text(verdict, STATUS_STYLE.get(outcome.status, "")),
             outcome.grade,
             str(outcome.version or ""),
             " ".join(outcome.reasons),
         )
     parts: list[RenderableType] = [heading(result.config, f"models as of {result.as_of}"), table]
+    if failed := [outcome.task for outcome in result.outcomes if outcome.exit_code]:
+        told = f"failed: {', '.join(failed)}; the other models are not touched by it, exit code {result.exit_code}"
+        parts.append(Padding(Text(told, STATUS_STYLE["failed"]), (0, 2)))
     if result.unavailable_features:
         parts.append(listing("features this base can't have", result.unavailable_features))
     return Group(*parts)
@@ -176,7 +175,7 @@ def flat_screen(result: FlatResult) -> RenderableType:
     if outcome is not None:
         table = make_table("model", "verdict", "grade", ("version", "right"), "measured on held-out rows")
         verdict = outcome.status + ("" if outcome.new or outcome.version is None else ", unchanged")
-        style = _STATUS_STYLE.get(outcome.status, "")
+        style = STATUS_STYLE.get(outcome.status, "")
         reasons = " ".join(outcome.reasons)
         table.add_row(outcome.task, Text(verdict, style), outcome.grade, str(outcome.version or ""), reasons)
         parts.append(table)
