@@ -72,7 +72,11 @@ def test_r98_a_past_day_is_scored_by_the_newest_version_that_knew_no_more(store)
     for day in ("2024-01-01", "2024-02-01", "2024-03-01"):
         trained(store, day)
     days = {"2023-12-31": None, "2024-01-01": (1, "2024-01-01"), "2024-01-31": (1, "2024-01-01")}
-    days |= {"2024-02-01": (2, "2024-02-01"), "2024-02-29": (2, "2024-02-01"), "2025-01-01": (3, "2024-03-01")}
+    days |= {
+        "2024-02-01": (2, "2024-02-01"),
+        "2024-02-29": (2, "2024-02-01"),
+        "2025-01-01": (3, "2024-03-01"),
+    }
     assert {day: champion_of(store, day) for day in days} == days
     assert store.first_champion_day("shop", "churn") == "2024-01-01"
 

@@ -39,7 +39,11 @@ def folder_of(store: ModelStore) -> Path:
 
 def test_the_hash_of_every_file_stands_on_the_version(store):
     tag = json.loads(store.client.get_model_version(NAME, "1").tags[FILES_TAG])
-    files = {path.relative_to(folder_of(store)).as_posix() for path in folder_of(store).rglob("*") if path.is_file()}
+    files = {
+        path.relative_to(folder_of(store)).as_posix()
+        for path in folder_of(store).rglob("*")
+        if path.is_file()
+    }
     assert set(tag) == files >= {"MLmodel", "artifacts/model.json", "artifacts/card.md", "pyfunc_model.py"}
     assert {len(digest) for digest in tag.values()} == {64}
     assert store.champion("shop", "churn").verified
@@ -49,7 +53,9 @@ def test_the_hash_of_every_file_stands_on_the_version(store):
 def test_a_changed_file_is_named_and_the_model_is_not_loaded(store, name):
     with (folder_of(store) / name).open("a") as file:
         file.write(" ")
-    with pytest.raises(ModelError, match=rf"{NAME} version 1 is not what was registered.*{name} was changed") as caught:
+    with pytest.raises(
+        ModelError, match=rf"{NAME} version 1 is not what was registered.*{name} was changed"
+    ) as caught:
         store.champion("shop", "churn")
     assert "train again" in caught.value.next_step
 

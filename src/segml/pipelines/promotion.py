@@ -194,10 +194,7 @@ def readable_champion(store: ModelStore, base: str, task: str, day: Cutoff) -> R
 
 def no_champion_of_day(since: str, day: Cutoff) -> str:
     """Say of a task that its champions all know more than a past day may."""
-    return (
-        f"its first champion knows what came before {since}, and {day} is scored: `segml train CONFIG --as-of {day}`"
-        " trains one for that day and moves no newer champion"
-    )
+    return f"its first champion knows all before {since}; `segml train CONFIG --as-of {day}` makes one for that day"
 
 
 def _aligned(store: ModelStore, base: str, outcome: ModelOutcome, cutoff: str) -> ModelOutcome:

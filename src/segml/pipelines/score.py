@@ -105,16 +105,19 @@ def score(config: Config, narrator: Narrator | None = None) -> ScoreResult:
 
 def _nothing_scores(base: OpenBase, left_out: dict[str, str]) -> ModelError:
     """Say why no champion scores the day: there is none yet, none of that day, or none of these features."""
-    told = {task: why for task, why in left_out.items() if why != NO_CHAMPION}
+    told: dict[str, list[str]] = {}
+    for task, why in left_out.items():
+        if why != NO_CHAMPION:
+            told.setdefault(why, []).append(task)
     if not told:
         return ModelError(
             f"no model of {base.config.base} was promoted yet",
             "run `segml train CONFIG` and read why each was refused",
         )
-    why = "; ".join(f"{task}: {reason}" for task, reason in told.items())
+    why = "; ".join(f"{', '.join(tasks)}: {reason}" for reason, tasks in told.items())
     return ModelError(
         f"no model of {base.config.base} can score {base.as_of}: {why}",
-        "train for that day, or score a day that a champion knows enough for",
+        f"run `segml train CONFIG --as-of {base.as_of}` (it moves no newer champion), or score a later day",
     )
 
 

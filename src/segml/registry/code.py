@@ -50,7 +50,7 @@ def reachable_code(
 
 
 def _entry_modules(entry: str, root: Path | None) -> list[str]:
-    if not _as_module(entry, entry.partition(".")[0], root):
+    if not _file(entry, root).is_file():
         raise ModelError(f"there is no module {entry!r} to read code from", "name a module or a package")
     if not _is_package(entry, root):
         return [entry]
