@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from segml.models.segments.interests import InterestSegmenter
 from segml.models.segments.task import SegmentTask
 from segml.pipelines.segment_gate import Candidate, judge_segments
 from segml.registry.registered import RegisteredModel
+from segml.report.messages import Messages
 from segml.time_windows import Cutoff
 
 DAY, SETTINGS = Cutoff.parse("2024-06-01"), SegmentSettings()
@@ -73,6 +75,24 @@ def test_a_stated_reason_replaces_the_champion_whatever_it_holds(one, against, w
     promoted, told = judged(one, against)
     assert promoted
     assert pd.Series([told]).str.contains(why).all(), told
+
+
+@pytest.mark.parametrize("language", ["da", "sv"])
+def test_r66_every_verdict_has_its_danish_and_swedish_form(language):
+    verdicts = [
+        judged(candidate(), champion(), SegmentFit(0.44, 0.46, 1_900)),
+        judged(candidate(), champion(), SegmentFit(0.20, 0.46, 1_900)),
+        judged(candidate(), champion(), SegmentFit(0.0, 0.0, 0)),
+        judged(candidate(lost=("affinity_wine",)), champion()),
+        judged(candidate(), champion(contract="old")),
+        judged(candidate(made_with=MADE | {"language": "da"}), champion()),
+        judged(candidate(), champion("2023-06-01")),
+    ]
+    for _, why in verdicts:
+        sentence = why.replace("5 interests.", "").strip()
+        said = Messages(language).remark(sentence)
+        assert said != sentence
+        assert not {"the", "new", "segments", "champion", "settings", "days"} & set(re.findall(r"[a-z]+", said))
 
 
 def test_unstable_segments_replace_nothing():

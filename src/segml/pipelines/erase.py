@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from segml.campaigns.export.tables import export_lists
 from segml.config import Config
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.explain import require_customer
+from segml.pipelines.failures import FOLDER as FAILURES
 from segml.pipelines.lists import common_exports, exports_of
 from segml.pipelines.narration import Narrator, Silent
 from segml.sources.erased import is_erased, remember_erased, unfinished_ids
@@ -84,6 +86,7 @@ def _erase_everywhere(config: Config, people: list[str], tell: Narrator) -> Eras
         exported = [folder for folder in _exported_lists(config) if _is_on(folder, people)]
         for place in [config.data_path(stage) for stage in _STAGES] + _runs(config):
             changed += _erase_below(place, people)
+        shutil.rmtree(config.data_path(FAILURES), ignore_errors=True)  # a traceback may hold anybody's value
         removed = _export_again(base, exported)
         say(f"out of {len(changed):,} files")
         rows = {

@@ -7,7 +7,7 @@ before the champion's, and the champion stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -190,6 +190,17 @@ def readable_champion(store: ModelStore, base: str, task: str, day: Cutoff) -> R
         return store.champion_of_day(base, task, day.label)
     except ModelError:
         return None
+
+
+def unreadable_champions(store: ModelStore, base: str, tasks: Iterable[str], day: Cutoff) -> dict[str, str]:
+    """Return task -> why its champion of the day can't be read: a training replaces it, and says so."""
+    told = {}
+    for task in tasks:
+        try:
+            store.champion_of_day(base, task, day.label)
+        except ModelError as error:
+            told[task] = error.message
+    return told
 
 
 def no_champion_of_day(since: str, day: Cutoff) -> str:

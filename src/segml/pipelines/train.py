@@ -18,11 +18,18 @@ from segml.errors import ModelError, NotEnoughDataError
 from segml.features.plan import FeaturePlan, make_plan
 from segml.features.snapshot import SnapshotRequest, write_snapshots
 from segml.pipelines.base import OpenBase, open_base
-from segml.pipelines.beside import train_beside
+from segml.pipelines.beside import BESIDE, train_beside
 from segml.pipelines.failures import exit_code_of_all, outcome_of_error
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.predictions import TrainingData, require_enough, train_returns, train_value
-from segml.pipelines.promotion import ModelOutcome, Trained, readable_champion, remembered, settle
+from segml.pipelines.promotion import (
+    ModelOutcome,
+    Trained,
+    readable_champion,
+    remembered,
+    settle,
+    unreadable_champions,
+)
 from segml.pipelines.schedule import Schedule, all_cutoffs, label_days, make_schedule
 from segml.pipelines.segmentation import train_segments
 from segml.pipelines.survey import train_declared
@@ -50,12 +57,15 @@ class TrainingResult:
         One a task, in the order of `TASKS`; after them those of `segml.pipelines.beside`.
     unavailable_features : dict of str to str
         Feature group -> why this base does not have it.
+    unreadable : dict of str to str
+        Task -> why its champion could not be read, and was no rival.
     """
 
     config: Config
     as_of: Cutoff
     outcomes: tuple[ModelOutcome, ...]
     unavailable_features: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -140,6 +150,7 @@ def train(config: Config, narrator: Narrator | None = None) -> TrainingResult:
 def train_base(base: OpenBase, narrator: Narrator) -> TrainingResult:
     """Train on a base that is open already."""
     training = plan_training(base)
+    unreadable = unreadable_champions(training.store, base.config.base, (*TASKS, *BESIDE), base.as_of)
     outcomes: Outcomes = {
         task: ModelOutcome(task, "unavailable", reasons=(why,)) for task, why in training.refused.items()
     }
@@ -165,6 +176,7 @@ def train_base(base: OpenBase, narrator: Narrator) -> TrainingResult:
         base.as_of,
         (*(outcomes[task] for task in TASKS if task in outcomes), *beside.values()),
         training.plan.unavailable,
+        unreadable,
     )
 
 

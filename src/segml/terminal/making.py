@@ -76,6 +76,8 @@ def train_screen(result: TrainingResult) -> RenderableType:
             " ".join(outcome.reasons),
         )
     parts: list[RenderableType] = [heading(result.config, f"models as of {result.as_of}"), table]
+    for task, why in result.unreadable.items():
+        parts.append(Padding(Text(f"the champion for {task} was no rival: {why}", "yellow"), (0, 2)))
     if failed := [outcome.task for outcome in result.outcomes if outcome.exit_code]:
         told = f"failed: {', '.join(failed)}; the other models are not touched by it, exit code {result.exit_code}"
         parts.append(Padding(Text(told, STATUS_STYLE["failed"]), (0, 2)))
