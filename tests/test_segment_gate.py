@@ -12,7 +12,9 @@ import pytest
 from segml.config.models import SegmentSettings
 from segml.models.segments.behavioural import BehaviouralSegmenter
 from segml.models.segments.continuity import SegmentFit, compare_segments, explained_share
+from segml.models.segments.declared import DeclaredSegments
 from segml.models.segments.interests import InterestSegmenter
+from segml.models.segments.response_style import Battery, Questionnaire
 from segml.models.segments.task import SegmentTask
 from segml.pipelines.segment_gate import Candidate, judge_segments
 from segml.registry.registered import RegisteredModel
@@ -92,7 +94,9 @@ def test_r66_every_verdict_has_its_danish_and_swedish_form(language):
         sentence = why.replace("5 interests.", "").strip()
         said = Messages(language).remark(sentence)
         assert said != sentence
-        assert not {"the", "new", "segments", "champion", "settings", "days"} & set(re.findall(r"[a-z]+", said))
+        assert not {"the", "new", "segments", "champion", "settings", "days"} & set(
+            re.findall(r"[a-z]+", said)
+        )
 
 
 def test_unstable_segments_replace_nothing():
@@ -191,3 +195,22 @@ def test_r98_segments_of_a_past_day_take_no_id_of_a_later_champion():
     first = behavioural().fit(shop(1), reserved={"B1", "B7"})
     assert [identity.id for identity in first.identities] == ["B8", "B9", "B10"]
     assert first.retired_ids == ["B1", "B7"]
+
+
+def test_r22_declared_segments_of_another_sample_keep_the_champions():
+    """Two tastes, answered by two samples of people; unanswered items count as average."""
+    music = ("rock", "metal", "opera", "ballet")
+    asked = Questionnaire(1, 5, (Battery("music", music),))
+
+    def answers(seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        taste = np.repeat([[5, 4, 1, 2], [1, 2, 5, 4]], 60, axis=0) + rng.integers(-1, 2, (120, 4))
+        told = pd.DataFrame(taste.clip(1, 5), columns=list(music), index=[f"c{i:03d}" for i in range(120)])
+        return told.astype(float).mask(rng.random(told.shape) < 0.05)
+
+    old = DeclaredSegments(asked, k=2, n_bootstraps=4).fit(answers(1), reserved={"D1"})
+    assert "D1" not in {identity.id for identity in old.identities}
+    new = DeclaredSegments(asked, k=2, n_bootstraps=4).fit(answers(2), old)
+    fit = new.compared_with(old, answers(2))
+    assert fit.customers > 100
+    assert fit.kept > 0.95
