@@ -52,7 +52,7 @@ def features(rows: int = 12) -> pd.DataFrame:
     return frame
 
 
-def register(store, mark, model=None, example=None):
+def register(store, mark, model=None, example=None, **metadata):
     model = model or StandIn().fit(features())
     example = features() if example is None else example
     with (
@@ -60,7 +60,7 @@ def register(store, mark, model=None, example=None):
         run.model_run("churn", {"rounds": 200}) as model_run,
     ):
         return model_run.register(
-            model, example, model.score(features()), mark, "# card\n", METADATA
+            model, example, model.score(features()), mark, "# card\n", METADATA | metadata
         ), model_run.run_id
 
 

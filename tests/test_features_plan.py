@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from conftest import OpenBase
+from segml.features import facts, rfm
 from segml.features.affinity import MASK_BITS, unique_slugs
+from segml.features.definition import Feature, Group
+from segml.features.known_columns import is_known_column, known_references
 from segml.features.plan import GROUPS, FeaturePlan, make_plan
 from segml.features.snapshot import snapshot_frame
 from small_base import CUTOFF, Tables, another_future, orders_of, without
@@ -136,3 +145,72 @@ def test_the_largest_categories_get_a_column_and_ties_go_by_name(open_base: Open
 def test_category_names_that_fall_together_as_column_names_stay_apart() -> None:
     names = unique_slugs(("Home & Garden", "home garden", "home garden 2", "!!", "??"))
     assert len(set(names)) == 5
+
+
+def changed(group: Group, **features: object) -> Group:
+    """A group whose first feature is said, named or computed otherwise."""
+    return replace(group, features=(replace(group.features[0], **features), *group.features[1:]))
+
+
+def more(group: Group, **aggregates: dict[str, dict[str, str]]) -> Group:
+    added = Feature("orders_at_night", "cast(night_orders as double)", "orders after midnight")
+    return replace(group, features=(*group.features, added), **aggregates)
+
+
+CHANGES: dict[str, Callable[[Group], Group]] = {
+    "a feature is added": more,
+    "a feature is gone": lambda group: replace(group, features=group.features[1:]),
+    "its SQL changes": lambda group: changed(group, sql=f"2 * ({group.features[0].sql})"),
+    "its meaning changes": lambda group: changed(group, meaning="days since something else"),
+    "its name changes": lambda group: changed(group, name="another_name"),
+    "what it reads changes": lambda group: replace(
+        group, aggregates={table: dict.fromkeys(named, "max(1)") for table, named in group.aggregates.items()}
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_r43_a_contract_sees_every_change_of_a_feature(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = FeaturePlan(GROUPS, ("a",), ("a", "b"))
+    before, history = plan.contract, rfm.history
+    monkeypatch.setattr(rfm, "history", lambda cutoff: CHANGES[change](history(cutoff)))
+    assert plan.contract != before
+    monkeypatch.undo()
+    assert plan.contract == before
+
+
+def test_r43_a_contract_sees_the_queries_that_features_rest_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = FeaturePlan(GROUPS, ("a",), ("a", "b"))
+    before, orders = plan.contract, facts.orders_sql
+    monkeypatch.setattr(facts, "orders_sql", lambda *given: orders(*given).replace("lag(", "lead("))
+    assert plan.contract != before
+
+
+def test_a_plan_has_the_columns_that_campaigns_may_name() -> None:
+    for name in FeaturePlan(GROUPS, ("Food & Drink",), ("Food & Drink",)).names:
+        assert is_known_column("features", name), name
+    assert not is_known_column("features", "orders_91d")
+    assert "features.returned_total" in known_references()
+
+
+def test_r43_an_added_feature_may_be_named_by_campaigns(tmp_path: Path) -> None:
+    """In a process of its own, since the columns are known from the import on."""
+    script = """
+        from dataclasses import replace
+        from segml.features import rfm
+        from segml.features.definition import Feature
+        history = rfm.history
+        one = Feature("orders_at_night", "cast(1 as double)", "orders after midnight")
+        rfm.history = lambda cutoff: replace(history(cutoff), features=(*history(cutoff).features, one))
+        from segml.campaigns.catalogue import load_campaigns
+        import sys, pathlib
+        print([c.name for c in load_campaigns(pathlib.Path(sys.argv[1]))])
+    """
+    (tmp_path / "night.yaml").write_text(
+        "{name: night, title: Night, action: mail, offer_class: content, priority: 10, window_days: 30,"
+        " audience: [{column: features.orders_at_night, operator: at_least, value: 1}],"
+        " rank_by: {column: features.returned_total}}"
+    )
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "['night']\n", done.stderr

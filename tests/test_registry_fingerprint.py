@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
+import shutil
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import segml
 from registry_standin import StandIn, features
 from segml.errors import ModelError
+from segml.registry.code import reachable_code
 from segml.registry.fingerprint import canonical_json, feature_contract, fingerprint, learning_code
 from segml.registry.model_types import (
     TaskModel,
@@ -93,6 +97,66 @@ def test_r58_changed_code_below_a_model_is_a_change(tmp_path, monkeypatch):
         marks.append(learning_code(("learning_by_doing",)))
     assert marks[0] == marks[2] != marks[1]
     assert learning_code(("learning_by_doing",), ()) != marks[2]
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    """The package's code in a folder of its own, that tests may change."""
+    root = tmp_path_factory.mktemp("code")
+    shutil.copytree(Path(segml.__file__).parent, root / "segml", ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+def mark_of(root, entry="segml.pipelines.train"):
+    learning_code.cache_clear()
+    return learning_code((entry,), root=root)
+
+
+@pytest.mark.parametrize("file", ["features/rfm.py", "pipelines/schedule.py"])
+def test_r58_changed_code_that_decides_what_is_learnt_is_a_change(copied, file):
+    before, place = mark_of(copied), copied / "segml" / file
+    text = place.read_text()
+    place.write_text(text + "\nCHANGED = True\n")
+    after = mark_of(copied)
+    place.write_text(text)
+    assert after != before
+
+
+def test_r58_all_that_decides_what_is_learnt_is_reached_and_what_shows_it_is_not():
+    reached = reachable_code(["segml.pipelines.train"], leave_out=["segml.sources.ingest"])
+    decide = ("features", "models", "evaluation", "engine", "time_windows", "registry.gate", "tables.consent")
+    modules = ("facts", "labels", "snapshot", "rfm", "loyalty", "pressure", "next_category")
+    assert {f"segml.{name}" for name in decide} | {f"segml.features.{name}" for name in modules} <= set(
+        reached
+    )
+    assert {"segml.pipelines.segment_gate", "segml.models.btyd.pareto"} <= set(reached)
+    shown = ("terminal", "report", "campaigns", "cli", "workbench", "sources.ingest")
+    assert not [name for name in reached if name.startswith(tuple(f"segml.{part}" for part in shown))]
+    digest = hashlib.sha256(Path(segml.__file__).with_name("time_windows.py").read_bytes()).hexdigest()
+    assert reached["segml.time_windows"] == digest
+
+
+def test_r58_a_module_counts_from_the_day_that_it_is_imported(copied):
+    before, place = mark_of(copied), copied / "segml" / "features" / "rfm.py"
+    (copied / "segml" / "features" / "nights.py").write_text("NIGHT = (0, 6)\n")
+    assert mark_of(copied) == before
+    text = place.read_text()
+    place.write_text(text + "\n\ndef late():\n    from .nights import NIGHT\n\n    return NIGHT\n")
+    reached = mark_of(copied)
+    (copied / "segml" / "features" / "nights.py").write_text("NIGHT = (1, 5)\n")
+    assert len({before, reached, mark_of(copied)}) == 3
+    place.write_text(text)
+    (copied / "segml" / "features" / "nights.py").unlink()
+
+
+def test_r58_code_that_is_read_here_is_the_code_that_runs(copied):
+    assert mark_of(copied) == mark_of(None)
+    assert len({mark_of(None, f"segml.pipelines.{entry}") for entry in ("train", "uplift", "flat")}) == 3
+
+
+def test_r58_an_entry_that_is_not_there_is_one_clear_error():
+    with pytest.raises(ModelError, match=r"no module 'segml\.nowhere' to read code from"):
+        reachable_code(["segml.nowhere"])
 
 
 def test_r42_a_model_written_and_read_back_scores_the_same(tmp_path):

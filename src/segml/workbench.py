@@ -122,9 +122,11 @@ class CustomerBase:
 
     @cached_property
     def plan(self) -> FeaturePlan:
-        """The champions' features when there are champions, else those the tables allow."""
+        """The champions' features while they are computed as at their training, else those the tables allow."""
         for model in self._champions():
-            return FeaturePlan.from_dict(model.metadata["plan"])
+            plan = FeaturePlan.from_dict(model.metadata["plan"])
+            if plan.contract == model.feature_contract:
+                return plan
         earliest = self.first_day.plus_days(self.config.cutoffs.minimum_history_days)
         return make_plan(self._open.engine, earliest, self.config.features.affinity_categories)
 
@@ -168,14 +170,20 @@ class CustomerBase:
         return snapshot_frame(self._open.engine, self.plan, day, wanted, self.observed_until)[1]
 
     def champion(self, task: str) -> RegisteredModel:
-        """Return the promoted model of a task; it scores frames of features.
+        """Return the promoted model of a task that the base's day is scored by; it scores frames of features.
 
         Raises
         ------
         ModelError
-            No model of this task was promoted.
+            No model of this task was promoted, or only later than the base's day.
         """
-        model = self._store.champion(self.config.base, task)
+        model = self._store.champion_of_day(self.config.base, task, self._open.as_of.label)
+        if model is None and (since := self._store.first_champion_day(self.config.base, task)):
+            raise ModelError(
+                f"the first champion of {self.config.base} for {task!r} knows what came before {since}, and the"
+                f" base's day is {self._open.as_of}",
+                f"run `segml train CONFIG --as-of {self._open.as_of}`, which moves no newer champion",
+            )
         if model is None:
             names = [n.rpartition(".")[2] for n in self._store.names() if f".{self.config.base}." in n]
             known = [name for name in names if name != task]
@@ -237,7 +245,8 @@ class CustomerBase:
     def _champions(self) -> Iterator[RegisteredModel]:
         for name in self._store.names():
             _, base, task = name.split(".", 2)
-            model = self._store.champion(base, task) if base == self.config.base else None
+            mine = base == self.config.base
+            model = self._store.champion_of_day(base, task, self._open.as_of.label) if mine else None
             if model is not None and "plan" in model.metadata:
                 yield model
 

@@ -18,8 +18,8 @@ from segml.campaigns.export.settings import ListExport
 from segml.campaigns.triggers import Trigger
 from segml.config import Settings, read_settings_file
 from segml.errors import ConfigurationError, did_you_mean
+from segml.features.known_columns import KNOWN_COLUMNS, is_known_column, known_references
 from segml.tables.catalog import CHANNELS, PURPOSES
-from segml.tables.outputs import KNOWN_COLUMNS, is_known_column, known_references
 from segml.tables.partition import content_sha256
 
 OPERATORS = ("is", "in", "not_in", "at_least", "at_most", "above", "below", "between", "missing", "known")

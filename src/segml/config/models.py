@@ -59,6 +59,15 @@ class SegmentSettings(Settings):
         default=0.75, ge=0, le=1, description="median adjusted Rand index of bootstrap pairs"
     )
     sample_size: int = Field(default=200_000, ge=1_000)
+    champion_keeps: float = Field(
+        default=0.9,
+        ge=0,
+        le=1,
+        description="segments stay while they hold this share of the differences between customers that new ones hold",
+    )
+    renew_after_days: int = Field(
+        default=365, ge=1, description="stable new segments replace the champion's at this age in any case"
+    )
 
 
 class FloorSettings(Settings):

@@ -14,6 +14,7 @@ cutoff, and wide rows for all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -21,8 +22,10 @@ from segml.engine import Engine
 from segml.features.affinity import MASK_BITS
 from segml.features.behaviour import RECENT_DAYS
 from segml.features.definition import LINES, ORDERS, PRODUCTS, ROWS, STORES, day_of, sum_of
-from segml.features.plan import FeaturePlan
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
+
+if TYPE_CHECKING:
+    from segml.features.plan import FeaturePlan
 
 CODES = "category_codes"
 
@@ -41,19 +44,26 @@ def build_facts(engine: Engine, plan: FeaturePlan, cutoffs: Sequence[Cutoff], pe
     people : str
         SQL condition on `customer_key` that picks a bucket or a sample; empty for everybody.
     """
-    queries = {ORDERS: orders_sql(plan, cutoffs, people)}
-    if {"products", "categories"} & set(plan.groups):
+    queries = fact_queries(plan, cutoffs, people)
+    if LINES in queries:
         engine.register(CODES, category_codes(plan))
-        queries[LINES] = line_facts_sql(plan, cutoffs, people)
-    if "products" in plan.groups:
-        queries[PRODUCTS] = first_seen_sql("order_lines", "product_id", "new_products", cutoffs, people)
-    if "stores" in plan.groups:
-        queries[STORES] = first_seen_sql("orders", "store_id", "new_stores", cutoffs, people)
     for name, sql in queries.items():
         if name == LINES and len(cutoffs) == 1:
             engine.view(sql, name)
         else:
             engine.run(sql, name)
+
+
+def fact_queries(plan: FeaturePlan, cutoffs: Sequence[Cutoff], people: str = "") -> dict[str, str]:
+    """Return table -> the query that fills it, of every table of facts that the plan needs."""
+    queries = {ORDERS: orders_sql(plan, cutoffs, people)}
+    if {"products", "categories"} & set(plan.groups):
+        queries[LINES] = line_facts_sql(plan, cutoffs, people)
+    if "products" in plan.groups:
+        queries[PRODUCTS] = first_seen_sql("order_lines", "product_id", "new_products", cutoffs, people)
+    if "stores" in plan.groups:
+        queries[STORES] = first_seen_sql("orders", "store_id", "new_stores", cutoffs, people)
+    return queries
 
 
 def drop_facts(engine: Engine) -> None:

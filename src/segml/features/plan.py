@@ -13,6 +13,7 @@ from typing import Any
 from segml.engine import Engine
 from segml.features import affinity, behaviour, cadence, engagement, rfm
 from segml.features.definition import Feature, Group
+from segml.features.facts import fact_queries
 from segml.tables.partition import content_sha256
 from segml.time_windows import Cutoff
 
@@ -20,7 +21,11 @@ GROUPS = (
     *("history", "windows", "gaps", "weekdays", "hours", "products", "categories", "stores"),
     *("discounts", "coupons", "affinity", "contacts", "returns"),
 )
-VERSION = 1  # raised whenever the meaning of a feature changes: older models then refuse the new features
+VERSION = 1  # raised when a plan means something else; changed features are seen by the contract itself
+_NEVER, _LATER = (
+    Cutoff(0),
+    Cutoff(1_000),
+)  # days that stand for any cutoff where only the text of a query counts
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class FeaturePlan:
 
     def features(self) -> list[Feature]:
         """Return every feature in column order; names and meanings do not depend on the cutoff."""
-        return [feature for group in self.groups_at(Cutoff(0)) for feature in group.features]
+        return [feature for group in self.groups_at(_NEVER) for feature in group.features]
 
     @property
     def names(self) -> list[str]:
@@ -80,8 +85,18 @@ class FeaturePlan:
 
     @property
     def contract(self) -> str:
-        """Hash of version, groups and categories: equal contracts mean equal columns with equal meaning."""
-        return content_sha256([self.version, self.groups, self.categories, self.mask_categories])
+        """Hash of the names, SQL and meanings of all features, and of the queries they are computed from.
+
+        Equal contracts mean equal columns with equal meaning: a feature that is added, computed otherwise or said
+        otherwise is another contract, as are other groups or categories.
+        """
+        groups = [
+            (group.name, [(one.name, one.sql, one.meaning) for one in group.features], group.aggregates)
+            for group in self.groups_at(_NEVER)
+        ]
+        facts = [fact_queries(self, cutoffs) for cutoffs in ([_NEVER], [_NEVER, _LATER])]
+        decided = [self.version, self.groups, self.categories, self.mask_categories]
+        return content_sha256([*decided, groups, facts])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-able content."""
@@ -92,6 +107,18 @@ class FeaturePlan:
         """Restore what `to_dict` gave."""
         lists = {key: tuple(content[key]) for key in ("groups", "categories", "mask_categories")}
         return cls(**lists, unavailable=dict(content["unavailable"]), version=int(content["version"]))
+
+
+def known_features() -> list[str]:
+    """Return the names of every feature that some base can have, in column order; categories' own are not among them.
+
+    Examples
+    --------
+    >>> names = known_features()
+    >>> "returned_total" in names, "orders_90d" in names, "orders_91d" in names
+    (True, True, False)
+    """
+    return FeaturePlan(GROUPS).names
 
 
 def make_plan(engine: Engine, first_cutoff: Cutoff, affinity_categories: int = 12) -> FeaturePlan:

@@ -79,7 +79,7 @@ def choose_weights(rehearsals: Sequence[Rehearsal]) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        Positive weights only, in steps of a tenth; empty when no rehearsal tells anything.
+        Positive weights only, in steps of a tenth; empty when no rehearsal tells anything, or no candidate is in all.
 
     Examples
     --------
@@ -93,6 +93,8 @@ def choose_weights(rehearsals: Sequence[Rehearsal]) -> dict[str, float]:
     some = [_some_rows(rehearsal) for rehearsal in told]
     best: tuple[float, dict[str, float]] = (np.inf, {})
     names = [name for name in told[0].forecasts if all(name in r.forecasts for r in told)]
+    if not names:
+        return {}
     for weights in _mixtures(names):
         loss = sum(tweedie_deviance(r.realised, blended(r.forecasts, weights)) for r in some)
         if loss < best[0] - 1e-12:

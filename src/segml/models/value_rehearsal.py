@@ -49,12 +49,15 @@ class Rehearsing:
     regressor: Mapping[str, Any]
 
     def candidates(self, X: pd.DataFrame, y: FloatArray, present: pd.DataFrame) -> ValueCandidates:
-        """Fit every candidate; the rhythm on the histories `present` at the forecast's own cutoff."""
+        """Fit every candidate; the rhythm on the histories `present` at the forecast's own cutoff.
+
+        Without a closed window (no row of `X`) the rhythm is all there can be: it needs histories only.
+        """
         try:
             rhythm = RhythmForecast.learn(present, self.order_model, self.horizon)
         except NotEnoughDataError:
             rhythm = None
-        every = -(-len(y) // _ROWS_TO_LEARN)
+        every = max(1, -(-len(y) // _ROWS_TO_LEARN))
         names = self.names if y.max(initial=0.0) > 0 else ()
         return ValueCandidates.learn(X.iloc[::every], y[::every], rhythm, names, **self.regressor)
 
@@ -107,7 +110,8 @@ def rehearse(how: Rehearsing, X: pd.DataFrame, y: FloatArray) -> tuple[list[Rehe
         if not how.names or closed.sum() >= _LEAST_ROWS:
             here = np.asarray(at == origin)
             model = how.candidates(X[closed], y[closed], X[here])
-            found.append(Rehearsal(origin, model.forecasts(X[here]), y[here]))
+            if model.names:
+                found.append(Rehearsal(origin, model.forecasts(X[here]), y[here]))
     if found or not how.names:
         return found, []
     return rehearse_by_halves(how, X, y), [

@@ -20,6 +20,7 @@ from segml.features.snapshot import write_snapshots
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.predictions import TrainingData, require_enough, train_returns
+from segml.pipelines.promotion import readable_champion
 from segml.pipelines.schedule import Schedule, all_cutoffs, make_schedule
 from segml.pipelines.train import RETURN_TASKS, plan_training, snapshot_request
 from segml.registry.registered import RegisteredModel
@@ -126,7 +127,8 @@ def folds_of(base: OpenBase, task: str) -> tuple[list[Fold], int]:
         config, plan, dict(zip(cutoffs, paths, strict=True)), base.first_day, base.known_until
     )
     enough = _above_floor(data, task, schedules)
-    champion = ModelStore(config.path(config.models_folder)).champion(config.base, task)
+    store = ModelStore(config.path(config.models_folder))
+    champion = readable_champion(store, config.base, task, base.as_of)
     folds = rolling_origin(list(enough), partial(_fold, data, task, enough, champion))
     return folds, len(schedules) - len(enough)
 

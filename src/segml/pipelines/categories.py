@@ -24,13 +24,16 @@ from segml.pipelines.base import OpenBase, willing_sql
 from segml.pipelines.predictions import compare
 from segml.pipelines.promotion import Trained
 from segml.pipelines.schedule import Schedule, make_schedule, window_facts
+from segml.registry.fingerprint import feature_contract
 from segml.registry.floor import DataCounts, DataFloor, require_floor
 from segml.registry.gate import GateRules, decide
 from segml.registry.registered import RegisteredModel
 from segml.scoring.beside import looked_up
 from segml.time_windows import Cutoff
 
-CONTRACT = "main categories 1"
+CONTRACT = feature_contract(
+    {MAIN: main_categories_sql(Cutoff(0)), INPUTS: inputs_sql(Cutoff(0), ("one", "another"))}
+)
 _MOST_PEOPLE = 50_000  # seen at one cutoff; a keyed sample of a larger base
 
 

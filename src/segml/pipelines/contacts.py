@@ -24,13 +24,14 @@ from segml.pipelines.base import OpenBase, willing_sql
 from segml.pipelines.predictions import compare, own_metrics
 from segml.pipelines.promotion import Trained
 from segml.pipelines.schedule import make_schedule, window_facts
+from segml.registry.fingerprint import feature_contract
 from segml.registry.floor import DataCounts, DataFloor, require_floor
 from segml.registry.gate import GateRules, decide
 from segml.registry.registered import RegisteredModel
 from segml.scoring.beside import looked_up
 from segml.time_windows import Cutoff
 
-CONTRACT = "contact pressure 1"
+CONTRACT = feature_contract({**PRESSURE_COLUMNS, PRESSURE: pressure_sql(Cutoff(0))})
 _MOST_PEOPLE = 200_000  # seen at one cutoff; a keyed sample of a larger base
 
 

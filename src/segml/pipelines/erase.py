@@ -8,6 +8,7 @@ the company itself (`data/raw`, or wherever the configuration points) are not to
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from segml.campaigns.export.tables import export_lists
 from segml.config import Config
 from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.explain import require_customer
+from segml.pipelines.failures import FOLDER as FAILURES
 from segml.pipelines.lists import common_exports, exports_of
 from segml.pipelines.narration import Narrator, Silent
 from segml.registry.erasure import rewrite_artifacts
@@ -89,6 +91,9 @@ def _erase_everywhere(config: Config, plan: UnfinishedErasure, tell: Narrator) -
     with open_base(config, tell) as base, tell.step("erase") as say:
         for place in [config.data_path(stage) for stage in _STAGES]:
             changed += _erase_below(place, people)
+        shutil.rmtree(
+            config.data_path(FAILURES), ignore_errors=True
+        )  # a traceback may hold any customer's value
         store = ModelStore(config.path(config.models_folder))
         if store.exists():
             tracked = rewrite_artifacts(

@@ -24,7 +24,7 @@ from segml.models.flat import FlatTask, censoring_weights
 from segml.models.flat_columns import FlatEncoder, SingleColumnRule, single_column_rules
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.offer import offer_metrics, offer_of, offer_plots
-from segml.pipelines.promotion import ModelOutcome, Trained, remembered, settle
+from segml.pipelines.promotion import ModelOutcome, Trained, readable_champion, remembered, settle
 from segml.registry.fingerprint import feature_contract, fingerprint, learning_code
 from segml.registry.floor import DataCounts, DataFloor, check_floor
 from segml.registry.gate import GateRules, decide
@@ -194,12 +194,12 @@ def train_flat(config: FlatConfig, table: FlatTable, split: Split, result: FlatR
     settings = config.model_dump(
         mode="json", include={"flat", "task", "as_of", "seed", "test_share", "gate", "offer"}
     )
-    mark = fingerprint([settings, table.digest, learning_code()])
+    mark = fingerprint([settings, table.digest, learning_code(("segml.pipelines.flat",))])
     version = store.version_with_fingerprint(config.base, config.task, mark)
-    if version is not None:
-        outcome = remembered(store, config.base, config.task, version)
-        return replace(result, outcome=outcome, notes=(*result.notes, *outcome.notes))
-    champion = store.champion(config.base, config.task)
+    known = None if version is None else remembered(store, config.base, config.task, version)
+    if known is not None:
+        return replace(result, outcome=known, notes=(*result.notes, *known.notes))
+    champion = readable_champion(store, config.base, config.task, Cutoff.parse(config.as_of))
     try:
         trained = judge_flat(config, table, split, champion)
     except NotEnoughDataError as error:
@@ -365,12 +365,15 @@ def score_flat(
     config: FlatConfig, table: FlatTable, split: Split, result: FlatResult, must: bool
 ) -> FlatResult:
     """Score the customers whose outcome is not known yet, with three reasons each."""
-    champion = ModelStore(config.path(config.models_folder)).champion(config.base, config.task)
+    store = ModelStore(config.path(config.models_folder))
+    champion = store.champion_of_day(config.base, config.task, config.as_of)
     if champion is None:
         if must:
+            since = store.first_champion_day(config.base, config.task)
             raise ModelError(
-                f"no {config.task} model of {config.base} was promoted yet",
-                "run `segml train CONFIG` and read why it was refused",
+                f"no {config.task} model of {config.base} was promoted "
+                + (f"for {config.as_of}: the first is of {since}" if since else "yet"),
+                "run `segml train CONFIG` for that day and read why it was refused",
             )
         return result
     features, what = _rows_to_score(config, table, split)
@@ -419,7 +422,7 @@ def list_flat(config: FlatConfig, result: FlatResult) -> FlatResult:
     settings, folder = config.list, config.data_path("scores", f"as_of={config.as_of}")
     manifest = read_manifest(folder)
     if manifest is None:
-        if result.outcome is not None and result.outcome.status != "promoted":
+        if result.outcome is not None and result.outcome.status not in ("promoted", "passed"):
             return result
         raise DataError(f"no scores as of {config.as_of}", "run `segml score CONFIG` first")
     scores = pd.read_parquet(folder / "scores.parquet").set_index("customer_id")

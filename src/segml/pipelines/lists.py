@@ -132,6 +132,12 @@ def register_day(base: OpenBase) -> dict[str, Any]:
     manifest = read_manifest(scores)
     if manifest is None:
         raise DataError(f"no scores as of {base.as_of}", "run `segml score CONFIG` first")
+    labels = [str(model["label"]) for model in manifest.get("models", {}).values()]
+    if later := [label for label in labels if label.rpartition("@")[2] > base.as_of.label]:
+        raise DataError(
+            f"the scores as of {base.as_of} were made by models of a later day: {', '.join(later)}",
+            f"run `segml score CONFIG --as-of {base.as_of}`: that day's own champions score it",
+        )
     for name, place in (
         ("scores", scores / SCORES),
         ("tags", tags / "tags.parquet"),

@@ -19,6 +19,7 @@ from segml.evaluation.metrics import brier_loss, classification_report_frame
 from segml.features.loyalty import (
     EARNING_COLUMNS,
     LOYALTY,
+    earnings_sql,
     loyalty_missing,
     reached_sql,
     replay_ledger,
@@ -31,6 +32,7 @@ from segml.models.next_tier import AtThisPace, NextTier
 from segml.pipelines.base import OpenBase, willing_sql
 from segml.pipelines.predictions import compare, own_metrics
 from segml.pipelines.promotion import Trained
+from segml.registry.fingerprint import feature_contract
 from segml.registry.floor import DataCounts, DataFloor, require_floor
 from segml.registry.gate import GateRules, decide
 from segml.registry.registered import RegisteredModel
@@ -39,7 +41,7 @@ from segml.time_windows import Cutoff, Window, period_around
 
 DAYS_A_PERIOD = 12  # days of a period at which members are seen
 _MOST_MEMBERS = 100_000  # seen at one day; a keyed sample of a larger base
-CONTRACT = "loyalty ledger 1"
+CONTRACT = feature_contract({**EARNING_COLUMNS, LOYALTY: earnings_sql(Cutoff(0), LoyaltySettings())})
 
 
 def points_missing(base: OpenBase) -> str:

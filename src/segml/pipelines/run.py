@@ -9,6 +9,7 @@ from segml.config import Config
 from segml.pipelines.base import open_base
 from segml.pipelines.data import DataResult, data_result
 from segml.pipelines.explain import ExplainResult, explain_in_base, first_listed
+from segml.pipelines.failures import exit_code_of_all
 from segml.pipelines.lists import ListsResult, common_exports, lists_of_base
 from segml.pipelines.measure import measure_base
 from segml.pipelines.narration import Narrator, Silent
@@ -36,6 +37,11 @@ class RunResult:
     lists: ListsResult
     report: Path
     example: ExplainResult | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0, refusals included; that of the failure when a task broke on the way."""
+        return exit_code_of_all((*self.training.outcomes, *self.scores.failed))
 
 
 def run(config: Config, narrator: Narrator | None = None) -> RunResult:

@@ -23,7 +23,9 @@ from segml.pipelines.base import OpenBase, open_base
 from segml.pipelines.beside import beside_champions, beside_rules
 from segml.pipelines.contacts import learn_base_saturation
 from segml.pipelines.drift import TaskDrift, watch_champions
+from segml.pipelines.failures import exit_code_of_all
 from segml.pipelines.narration import Narrator, Silent
+from segml.pipelines.promotion import ModelOutcome, no_champion_of_day
 from segml.pipelines.survey import survey_answers
 from segml.pipelines.train import TASKS, snapshot_request
 from segml.registry.registered import RegisteredModel
@@ -42,6 +44,7 @@ from segml.tables.partition import content_sha256, write_manifest, writing
 from segml.time_windows import Cutoff
 
 SCORES = "scores.parquet"
+NO_CHAMPION = "no champion"
 _RFM_COLUMNS = ("recency_days", "orders_total", "spend_total")
 
 
@@ -61,6 +64,10 @@ class ScoreResult:
         Task -> why its champion did not score.
     drift : tuple of TaskDrift
         Whether the champions are still right, in words where it matters.
+    failed : tuple of ModelOutcome
+        Tasks whose scores broke; the others are there.
+    unverified : tuple of str
+        Champions of before the hashes of a model's files were kept.
     """
 
     config: Config
@@ -72,6 +79,13 @@ class ScoreResult:
     left_out: dict[str, str]
     tags: TagsReport
     drift: tuple[TaskDrift, ...] = ()
+    failed: tuple[ModelOutcome, ...] = ()
+    unverified: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0, or that of the failure when a task's scores broke."""
+        return exit_code_of_all(self.failed)
 
     @property
     def alarms(self) -> tuple[str, ...]:
@@ -83,12 +97,28 @@ def score(config: Config, narrator: Narrator | None = None) -> ScoreResult:
     """Score and tag every customer of a base as of its day."""
     tell = narrator or Silent()
     with open_base(config, tell) as base:
-        if not load_champions(base)[1]:
-            raise ModelError(
-                f"no model of {config.base} was promoted yet",
-                "run `segml train CONFIG` and read why each was refused",
-            )
+        _, champions, left_out = load_champions(base)
+        if not champions:
+            raise _nothing_scores(base, left_out)
         return score_base(base, tell)
+
+
+def _nothing_scores(base: OpenBase, left_out: dict[str, str]) -> ModelError:
+    """Say why no champion scores the day: there is none yet, none of that day, or none of these features."""
+    told: dict[str, list[str]] = {}
+    for task, why in left_out.items():
+        if why != NO_CHAMPION:
+            told.setdefault(why, []).append(task)
+    if not told:
+        return ModelError(
+            f"no model of {base.config.base} was promoted yet",
+            "run `segml train CONFIG` and read why each was refused",
+        )
+    why = "; ".join(f"{', '.join(tasks)}: {reason}" for reason, tasks in told.items())
+    return ModelError(
+        f"no model of {base.config.base} can score {base.as_of}: {why}",
+        f"run `segml train CONFIG --as-of {base.as_of}` (it moves no newer champion), or score a later day",
+    )
 
 
 def score_base(base: OpenBase, narrator: Narrator) -> ScoreResult:
@@ -105,9 +135,11 @@ def score_base(base: OpenBase, narrator: Narrator) -> ScoreResult:
         tell(drift_remark(drift))
     folder = config.data_path("scores", f"as_of={base.as_of.label}")
     job = scoring_job(base, plan, champions, RfmScorer().fit(_rfm_columns(snapshot / "features")))
-    beside = beside_champions(base, ModelStore(config.path(config.models_folder)))
-    job = dataclasses.replace(job, rules={**job.rules, **beside_rules(base, beside)})
-    champions |= beside
+    beside, others = beside_champions(base, ModelStore(config.path(config.models_folder)))
+    rules, failed = beside_rules(base, beside)
+    job = dataclasses.replace(job, rules={**job.rules, **rules})
+    champions |= {task: model for task, model in beside.items() if task in rules}
+    left_out |= others | {outcome.task: outcome.reasons[0] for outcome in failed}
     with narrator.step("scores") as tell, writing(folder) as temporary:
         counts = score_snapshot(snapshot / "features", job, temporary / SCORES, tell)
         tell(f"{counts.rows_out:,} scored")
@@ -117,8 +149,19 @@ def score_base(base: OpenBase, narrator: Narrator) -> ScoreResult:
     with narrator.step("tags"):
         tags_folder = config.data_path("tags", f"as_of={base.as_of.label}")
         tags = tag(base, snapshot, folder, tags_folder)
-    labels = {task: model.label for task, model in champions.items()}
-    return ScoreResult(config, base.as_of, folder, tags_folder, counts, labels, left_out, tags, drift)
+    return ScoreResult(
+        config,
+        base.as_of,
+        folder,
+        tags_folder,
+        counts,
+        {task: model.label for task, model in champions.items()},
+        left_out,
+        tags,
+        drift,
+        tuple(failed),
+        tuple(model.label for model in champions.values() if not model.verified),
+    )
 
 
 def _matured_snapshot(base: OpenBase, plan: FeaturePlan, cutoff: Cutoff) -> Path:
@@ -144,31 +187,49 @@ def count_objectors(base: OpenBase) -> int:
 
 
 def load_champions(base: OpenBase) -> tuple[FeaturePlan, dict[str, RegisteredModel], dict[str, str]]:
-    """Return the champions that share a feature contract, their plan, and which were left out and why.
+    """Return the champions of the day that share a feature contract, their plan, and which were left out and why.
 
-    Without champions the plan is what the tables allow.
+    A champion's plan counts only while the features it names are computed as they were when it was trained. Without
+    such champions the plan is what the tables allow.
     """
     config = base.config
     store = ModelStore(config.path(config.models_folder))
     tasks = (*TASKS, *store.tasks(config.base, UPLIFT_PREFIX))
-    found = {task: store.champion(config.base, task) for task in tasks}
+    found = {task: store.champion_of_day(config.base, task, base.as_of.label) for task in tasks}
     champions = {task: model for task, model in found.items() if model is not None}
-    first = next((model for model in champions.values() if "plan" in model.metadata), None)
-    plan = (
-        FeaturePlan.from_dict(first.metadata["plan"])
-        if first
-        else make_plan(base.engine, base.as_of, config.features.affinity_categories)
-    )
-    contract = first.feature_contract if first else plan.contract
-    same = {task: model for task, model in champions.items() if model.feature_contract == contract}
-    left_out = {task: "no champion" for task in tasks if task not in champions}
-    left_out |= {
-        task: f"{model.label} was trained on other features than {first.label if first else 'the tables give now'};"
-        " train again"
+    plan = _plan_of(champions)
+    if plan is None:
+        plan = make_plan(base.engine, base.as_of, config.features.affinity_categories)
+    same = {task: model for task, model in champions.items() if model.feature_contract == plan.contract}
+    first = next(iter(same.values())).label if same else "the features that are computed now"
+    left_out = {
+        task: f"{model.label} was trained on other features than {first}; train again"
         for task, model in champions.items()
         if task not in same
     }
-    return plan, same, left_out
+    return plan, same, left_out | _without_champion(base, store, tasks, champions)
+
+
+def _plan_of(champions: dict[str, RegisteredModel]) -> FeaturePlan | None:
+    """Return the plan of the first champion whose features are computed as they were; None when there is none."""
+    for model in champions.values():
+        if "plan" in model.metadata:
+            plan = FeaturePlan.from_dict(model.metadata["plan"])
+            if plan.contract == model.feature_contract:
+                return plan
+    return None
+
+
+def _without_champion(
+    base: OpenBase, store: ModelStore, tasks: tuple[str, ...], champions: dict[str, RegisteredModel]
+) -> dict[str, str]:
+    """Say of each task without a champion whether there is none at all, or none that knew so little."""
+    told = {}
+    for task in tasks:
+        if task not in champions:
+            since = store.first_champion_day(base.config.base, task)
+            told[task] = no_champion_of_day(since, base.as_of) if since else NO_CHAMPION
+    return told
 
 
 def scoring_job(

@@ -1,7 +1,8 @@
-"""Segments: learnt on the day that is scored, continued from the champion's, promoted only when they are stable."""
+"""Segments: learnt on the day that is scored, continued from the champion's, promoted as `segment_gate` decides."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from segml.models.segments.selection import CONSENSUS_BELOW, CONSENSUS_RUNS
 from segml.models.segments.task import SegmentTask
 from segml.pipelines.predictions import EXAMPLE_ROWS, TrainingData
 from segml.pipelines.promotion import Trained
-from segml.registry.gate import Decision
+from segml.pipelines.segment_gate import Candidate, judge_segments
 from segml.registry.registered import RegisteredModel
 from segml.time_windows import Cutoff
 
@@ -35,8 +36,21 @@ _PREDICTS = {
 }
 
 
-def train_segments(data: TrainingData, as_of: Cutoff, task: str, champion: RegisteredModel | None) -> Trained:
+def train_segments(
+    data: TrainingData,
+    as_of: Cutoff,
+    task: str,
+    champion: RegisteredModel | None,
+    reserved: Collection[str] = (),
+) -> Trained:
     """Fit one kind of segments on everybody who has bought; ids and names continue the champion's.
+
+    Parameters
+    ----------
+    champion : RegisteredModel, optional
+        Of the day. When its segments stay, the notes describe them as they are today, not the new ones.
+    reserved : collection of str
+        Ids that a champion of a later day gave.
 
     Raises
     ------
@@ -49,19 +63,36 @@ def train_segments(data: TrainingData, as_of: Cutoff, task: str, champion: Regis
         raise NotEnoughDataError(f"there are {buyers} customers who bought, and segments need {least}")
     model = SegmentTask(task, segmenter(data, task, buyers), language=data.config.language)  # type: ignore[arg-type]
     previous: SegmentTask | None = champion.model if champion is not None else None
-    model.fit(features, previous=previous)
+    model.fit(features, previous=previous, reserved=reserved)
     scores = model.score(features)
     known = scores[f"segment_{task}_id"] != "unknown"
-    profile = profile_segments(
-        features.loc[known, _profiled(model, features)], scores.loc[known, f"segment_{task}_id"]
+    profile = _profile(model, features, scores)
+    made_with = _made_with(data)
+    candidate = Candidate(
+        stable=bool(model.segmenter.stable_) and len(model.identities) > 1,
+        reason=str(model.segmenter.choice_reason_),
+        contract=data.plan.contract,
+        made_with=made_with,
+        lost=tuple(model.lost_features_),
     )
+    decision = judge_segments(
+        candidate,
+        champion,
+        as_of,
+        data.config.models.segments,
+        lambda: model.compared_with(champion.model, features),  # type: ignore[union-attr]
+    )
+    stays = champion is not None and not decision.promoted and not model.lost_features_
     return Trained(
         model=model,
-        decision=judge(model),
+        decision=decision,
         metrics=_metrics(model, scores, task),
         example=features.head(EXAMPLE_ROWS),
         facts=_facts(data, as_of, task, model, features),
-        notes=_notes(model, profile, known, champion),
+        notes=_notes_of_champion(champion, features)  # type: ignore[arg-type]
+        if stays
+        else _notes(model, profile, known, champion),
+        made_with=made_with,
         params={"method": _METHODS.get(task, "topics"), "k": len(model.identities)},
         frames=_frames(model, profile, features, scores, previous),
         plots=_plots(model, profile, features, scores, previous),
@@ -85,12 +116,18 @@ def segmenter(data: TrainingData, task: str, buyers: int) -> Any:
     )
 
 
-def judge(model: SegmentTask) -> Decision:
-    """Promote stable segments; "no stable segments" is an answer, and the rule-based ones carry on."""
-    found = model.segmenter
-    stable = bool(found.stable_) and len(model.identities) > 1
-    reason = str(found.choice_reason_)
-    return Decision(promoted=stable, grade="A" if stable else "C", reasons=[reason])
+def _made_with(data: TrainingData) -> dict[str, Any]:
+    """What makes other segments when somebody changes it; when they are renewed does not."""
+    settings = data.config.models.segments.model_dump(
+        mode="json", exclude={"champion_keeps", "renew_after_days"}
+    )
+    return {"language": data.config.language, "segments": settings}
+
+
+def _profile(model: SegmentTask, features: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    ids = scores[f"segment_{model.task}_id"]
+    known = ids != "unknown"
+    return profile_segments(features.loc[known, _profiled(model, features)], ids[known])
 
 
 def _profiled(model: SegmentTask, features: pd.DataFrame) -> list[str]:
@@ -111,25 +148,41 @@ def _metrics(model: SegmentTask, scores: pd.DataFrame, task: str) -> dict[str, f
     return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
-def _notes(
-    model: SegmentTask, profile: pd.DataFrame, known: pd.Series, champion: RegisteredModel | None
-) -> list[str]:
+def _notes_of_champion(champion: RegisteredModel, features: pd.DataFrame) -> list[str]:
+    """Describe the champion's segments, which go on scoring, as they are among the customers of the day."""
+    model: SegmentTask = champion.model
+    scores = model.score(features)
+    known = scores[f"segment_{model.task}_id"] != "unknown"
+    return [*_described(model, _profile(model, features, scores)), *_unknown_notes(known)]
+
+
+def _described(model: SegmentTask, profile: pd.DataFrame) -> list[str]:
     own = {identity.id: identity.name for identity in model.identities}
     notes = [
         describe_segment(profile, segment, f"{segment} {own[str(segment)]}", model.language)
         for segment in profile["segment"].unique()
     ]
-    notes += [
-        f"{row.segment}: {row.suggestion}" for row in suggest_actions(profile, model.language).itertuples()
-    ]
+    actions = suggest_actions(profile, model.language)
+    return [*notes, *(f"{row.segment}: {row.suggestion}" for row in actions.itertuples())]
+
+
+def _unknown_notes(known: pd.Series) -> list[str]:
+    unknown = int((~known).sum())
+    return [f"{unknown:,} customers have too little history for a segment of this kind"] if unknown else []
+
+
+def _notes(
+    model: SegmentTask, profile: pd.DataFrame, known: pd.Series, champion: RegisteredModel | None
+) -> list[str]:
+    own = {identity.id: identity.name for identity in model.identities}
+    notes = _described(model, profile)
     if isinstance(model.segmenter, BehaviouralSegmenter):
         notes += _stability_notes(model, model.segmenter.segment_stability_)
         notes.append(
             f"{model.segmenter.uncertain_share_:.1%} belong to no segment in particular (membership below 0.6), "
             f"{model.segmenter.outlier_share_:.1%} lie far from every segment"
         )
-    if (~known).any():
-        notes.append(f"{int((~known).sum()):,} customers have too little history for a segment of this kind")
+    notes += _unknown_notes(known)
     if model.lost_features_ and champion is not None:
         lost = ", ".join(model.lost_features_)
         notes.append(

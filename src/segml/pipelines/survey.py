@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -15,7 +16,7 @@ from segml.models.segments.placement import SegmentPlacement
 from segml.pipelines.base import OpenBase
 from segml.pipelines.predictions import EXAMPLE_ROWS, TrainingData
 from segml.pipelines.promotion import Trained
-from segml.registry.gate import Decision
+from segml.pipelines.segment_gate import Candidate, judge_segments
 from segml.registry.registered import RegisteredModel
 from segml.sources.surveys import load_survey, read_answers
 
@@ -37,8 +38,17 @@ def survey_answers(base: OpenBase) -> pd.DataFrame:
     return read_answers(long, table)
 
 
-def train_declared(base: OpenBase, data: TrainingData, champion: RegisteredModel | None) -> Trained:
+def train_declared(
+    base: OpenBase, data: TrainingData, champion: RegisteredModel | None, reserved: Collection[str] = ()
+) -> Trained:
     """Fit declared segments on the answers of the base's own customers, and place the others from behaviour.
+
+    Parameters
+    ----------
+    champion : RegisteredModel, optional
+        Of the day; its segments go on while they fit what people answer (`segment_gate`).
+    reserved : collection of str
+        Ids that a champion of a later day gave.
 
     Raises
     ------
@@ -50,15 +60,29 @@ def train_declared(base: OpenBase, data: TrainingData, champion: RegisteredModel
     answers = answers[answers.index.isin(features.index)]
     survey = load_survey(base.config.path(base.config.survey))
     previous = champion.model.declared if champion is not None else None
-    declared = DeclaredSegments(survey.questionnaire(), random_state=base.config.seed).fit(answers, previous)
+    declared = DeclaredSegments(survey.questionnaire(), random_state=base.config.seed)
+    declared.fit(answers, previous, reserved)
     placement, notes = _placement(features, declared.score(answers))
     model = DeclaredTask(declared, placement)
     scores = model.score(features, answers)
-    stable = bool(declared.stable_) and declared.n_segments_ > 1
     sources = scores["segment_declared_source"].value_counts()
+    asked = survey.questionnaire().to_dict()
+    candidate = Candidate(
+        stable=bool(declared.stable_) and declared.n_segments_ > 1,
+        reason=str(declared.choice_reason_),
+        contract=data.plan.contract,
+        made_with={"questions": asked},
+    )
+    decision = judge_segments(
+        candidate,
+        champion,
+        base.as_of,
+        base.config.models.segments,
+        lambda: declared.compared_with(previous, answers),  # type: ignore[arg-type]
+    )
     return Trained(
         model=model,
-        decision=Decision(stable, "A" if stable else "C", [str(declared.choice_reason_)]),
+        decision=decision,
         metrics={
             "segments": float(declared.n_segments_),
             "answered": float(len(answers)),
@@ -69,6 +93,7 @@ def train_declared(base: OpenBase, data: TrainingData, champion: RegisteredModel
         facts=_facts(base, data, model, len(answers)),
         notes=[*notes, *(f"{people:,} customers: {source}" for source, people in sources.items())],
         params={"k": declared.n_segments_, "survey": survey.name},
+        made_with=dict(candidate.made_with),
         frames={"profile": declared.profile_, "selection": declared.selection_},
     )
 

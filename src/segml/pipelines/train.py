@@ -2,7 +2,7 @@
 
 Steps: validated tables -> schedule of cutoffs -> features and labels -> fit -> compare with the naive rule and the
 champion on a later window -> register -> promote or refuse. A model whose inputs have not changed is not trained
-again; what was said of it is repeated.
+again; what was said of it is repeated. A task that breaks takes no other with it (`segml.pipelines.failures`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -19,10 +18,18 @@ from segml.errors import ModelError, NotEnoughDataError
 from segml.features.plan import FeaturePlan, make_plan
 from segml.features.snapshot import SnapshotRequest, write_snapshots
 from segml.pipelines.base import OpenBase, open_base
-from segml.pipelines.beside import train_beside
+from segml.pipelines.beside import BESIDE, train_beside
+from segml.pipelines.failures import exit_code_of_all, outcome_of_error
 from segml.pipelines.narration import Narrator, Silent
 from segml.pipelines.predictions import TrainingData, require_enough, train_returns, train_value
-from segml.pipelines.promotion import ModelOutcome, Trained, remembered, settle
+from segml.pipelines.promotion import (
+    ModelOutcome,
+    Trained,
+    readable_champion,
+    remembered,
+    settle,
+    unreadable_champions,
+)
 from segml.pipelines.schedule import Schedule, all_cutoffs, label_days, make_schedule
 from segml.pipelines.segmentation import train_segments
 from segml.pipelines.survey import train_declared
@@ -35,8 +42,9 @@ from segml.time_windows import Cutoff
 
 RETURN_TASKS = ("dormancy", "churn")
 SEGMENT_TASKS = ("behavioural", "mixture", "interest")
-_FORMATS = {"clv": 2}  # raised when a model of the task is made otherwise: it is then trained anew
 TASKS = (*RETURN_TASKS, "clv", *SEGMENT_TASKS, "declared")
+Outcomes = dict[str, ModelOutcome]
+Fit = Callable[[list[str]], list[Trained]]
 
 
 @dataclass(frozen=True)
@@ -49,12 +57,20 @@ class TrainingResult:
         One a task, in the order of `TASKS`; after them those of `segml.pipelines.beside`.
     unavailable_features : dict of str to str
         Feature group -> why this base does not have it.
+    unreadable : dict of str to str
+        Task -> why its champion could not be read, and was no rival.
     """
 
     config: Config
     as_of: Cutoff
     outcomes: tuple[ModelOutcome, ...]
     unavailable_features: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0, refusals included; that of the failure when a task broke."""
+        return exit_code_of_all(self.outcomes)
 
     def frame(self) -> pd.DataFrame:
         """Return one row a model: verdict, grade, metric, the naive rule's beside it, and why."""
@@ -102,8 +118,26 @@ class Training:
         return fingerprint([*made_from, learning_code()])
 
     def champion(self, task: str) -> RegisteredModel | None:
-        """The task's present champion."""
-        return readable_champion(self.store, self.config.base, task)
+        """The task's champion of the day trained for."""
+        return readable_champion(self.store, self.config.base, task, self.base.as_of)
+
+    def later_segment_ids(self, task: str) -> set[str]:
+        """Ids that the champion of a later day gave or retired: one of a past day may not give them to others."""
+        name, day = self.store.model_name(self.config.base, task), self.base.as_of.label
+        try:
+            later = self.store.newer_champion(name, day)
+            champion = self.store.load(name) if later else None
+        except ModelError:
+            champion = None
+        if champion is None:
+            return set()
+        segments = champion.model.declared if task == "declared" else champion.model
+        return {*(one.id for one in segments.identities), *segments.retired_ids}
+
+    def broken(self, tasks: list[str], error: Exception, run: TrainingRun | None = None) -> Outcomes:
+        """What is said of tasks that raised."""
+        day = self.base.as_of.label
+        return {task: outcome_of_error(self.config, day, task, error, run) for task in tasks}
 
 
 def train(config: Config, narrator: Narrator | None = None) -> TrainingResult:
@@ -116,7 +150,8 @@ def train(config: Config, narrator: Narrator | None = None) -> TrainingResult:
 def train_base(base: OpenBase, narrator: Narrator) -> TrainingResult:
     """Train on a base that is open already."""
     training = plan_training(base)
-    outcomes = {
+    unreadable = unreadable_champions(training.store, base.config.base, (*TASKS, *BESIDE), base.as_of)
+    outcomes: Outcomes = {
         task: ModelOutcome(task, "unavailable", reasons=(why,)) for task, why in training.refused.items()
     }
     todo = []
@@ -124,10 +159,11 @@ def train_base(base: OpenBase, narrator: Narrator) -> TrainingResult:
         if task in outcomes:
             continue
         version = training.store.version_with_fingerprint(base.config.base, task, training.fingerprint(task))
-        if version is None:
+        known = None if version is None else remembered(training.store, base.config.base, task, version)
+        if known is None:
             todo.append(task)
         else:
-            outcomes[task] = remembered(training.store, base.config.base, task, version)
+            outcomes[task] = known
     if set(RETURN_TASKS) & set(todo):  # they read one curve: when one is trained, both are
         todo = [
             task for task in TASKS if task in todo or (task in RETURN_TASKS and task not in training.refused)
@@ -140,6 +176,7 @@ def train_base(base: OpenBase, narrator: Narrator) -> TrainingResult:
         base.as_of,
         (*(outcomes[task] for task in TASKS if task in outcomes), *beside.values()),
         training.plan.unavailable,
+        unreadable,
     )
 
 
@@ -165,26 +202,18 @@ def plan_training(base: OpenBase) -> Training:
     first = min((schedule.training[0] for schedule in schedules.values()), default=base.as_of)
     store = ModelStore(config.path(config.models_folder))
     plan = make_plan(base.engine, first, config.features.affinity_categories)
-    return Training(base, settled_plan(plan, store, config.base), schedules, refused, store)
+    return Training(base, settled_plan(plan, store, config.base, base.as_of), schedules, refused, store)
 
 
-def readable_champion(store: ModelStore, base: str, task: str) -> RegisteredModel | None:
-    """Return the present champion; one that another version of segml wrote is as good as none: it is replaced."""
-    try:
-        return store.champion(base, task)
-    except ModelError:
-        return None
-
-
-def settled_plan(plan: FeaturePlan, store: ModelStore, base: str) -> FeaturePlan:
+def settled_plan(plan: FeaturePlan, store: ModelStore, base: str, day: Cutoff) -> FeaturePlan:
     """Return the champions' plan while it still fits the tables, so that challengers share their features.
 
     The largest categories change from month to month; were they chosen anew each time, no challenger could be
     compared with the champion on the same rows.
     """
     for task in TASKS:
-        champion = readable_champion(store, base, task)
-        if champion is None:
+        champion = readable_champion(store, base, task, day)
+        if champion is None or "plan" not in champion.metadata:
             continue
         old = FeaturePlan.from_dict(champion.metadata["plan"])
         same_shape = (old.version, old.groups, len(old.categories)) == (
@@ -229,10 +258,13 @@ def training_snapshots(training: Training, narrator: Callable[[str], None]) -> d
     return paths
 
 
-def _train_tasks(training: Training, todo: list[str], narrator: Narrator) -> dict[str, ModelOutcome]:
+def _train_tasks(training: Training, todo: list[str], narrator: Narrator) -> Outcomes:
     base = training.base
     with narrator.step("features") as tell:
-        paths = training_snapshots(training, tell)
+        try:
+            paths = training_snapshots(training, tell)
+        except Exception as error:  # models with inputs of their own can still be trained
+            return training.broken(todo, error)
     data = TrainingData(base.config, training.plan, paths, base.first_day, base.known_until)
     tags = {"as_of": base.as_of.label, "data": base.data_hash, "feature_contract": training.plan.contract}
     params = base.config.model_dump(mode="json", include={"horizons", "cutoffs", "models", "seed"})
@@ -249,57 +281,62 @@ def _train_tasks(training: Training, todo: list[str], narrator: Narrator) -> dic
     return outcomes
 
 
-def _below_floor(training: Training, data: TrainingData, todo: list[str]) -> dict[str, ModelOutcome]:
+def _below_floor(training: Training, data: TrainingData, todo: list[str]) -> Outcomes:
     """Return a verdict for each task that has too little to learn from."""
-    outcomes = {}
+    outcomes: Outcomes = {}
     for task in todo:
         try:
             if task in training.schedules:
                 require_enough(task, data, training.schedules[task])
-        except NotEnoughDataError as error:
-            outcomes[task] = ModelOutcome(task, "unavailable", reasons=(error.message,))
+        except Exception as error:
+            outcomes |= training.broken([task], error)
     return outcomes
 
 
-def _jobs(training: Training, data: TrainingData, todo: list[str]) -> list[tuple[list[str], str, Any]]:
-    schedules = {task: training.schedules[task] for task in RETURN_TASKS if task in todo}
-    jobs: list[tuple[list[str], str, Any]] = []
-    if schedules:
-        champions = {task: training.champion(task) for task in schedules}
-        jobs.append(
-            (list(schedules), "dormancy and churn", lambda: train_returns(data, schedules, champions))
-        )
-    if "clv" in todo:
-        schedule = training.schedules["clv"]
-        jobs.append(
-            (["clv"], "lifetime value", lambda: [train_value(data, schedule, training.champion("clv"))])
-        )
-    for task in SEGMENT_TASKS:
-        if task in todo:
-            jobs.append(([task], f"{task} segments", lambda task=task: _segments(training, data, task)))
-    if "declared" in todo:
-        champion = training.champion("declared")
-        jobs.append(
-            (["declared"], "declared segments", lambda: [train_declared(training.base, data, champion)])
-        )
-    return jobs
+def _jobs(training: Training, data: TrainingData, todo: list[str]) -> list[tuple[list[str], str, Fit]]:
+    def returns(tasks: list[str]) -> list[Trained]:
+        schedules = {task: training.schedules[task] for task in tasks}
+        return train_returns(data, schedules, {task: training.champion(task) for task in tasks})
+
+    def value(tasks: list[str]) -> list[Trained]:
+        return [train_value(data, training.schedules["clv"], training.champion("clv"))]
+
+    def segments(tasks: list[str]) -> list[Trained]:
+        day = training.base.as_of
+        return [
+            train_segments(data, day, task, training.champion(task), training.later_segment_ids(task))
+            for task in tasks
+        ]
+
+    def declared(tasks: list[str]) -> list[Trained]:
+        champion, reserved = training.champion("declared"), training.later_segment_ids("declared")
+        return [train_declared(training.base, data, champion, reserved)]
+
+    jobs: list[tuple[list[str], str, Fit]] = [
+        (list(RETURN_TASKS), "dormancy and churn", returns),
+        (["clv"], "lifetime value", value),
+        *(([task], f"{task} segments", segments) for task in SEGMENT_TASKS),
+        (["declared"], "declared segments", declared),
+    ]
+    wanted = (([task for task in tasks if task in todo], title, fit) for tasks, title, fit in jobs)
+    return [job for job in wanted if job[0]]
 
 
-def _segments(training: Training, data: TrainingData, task: str) -> list[Trained]:
-    return [train_segments(data, training.base.as_of, task, training.champion(task))]
-
-
-def _fit_and_settle(
-    training: Training, run: TrainingRun, tasks: list[str], fit: Callable[[], list[Trained]]
-) -> dict[str, ModelOutcome]:
+def _fit_and_settle(training: Training, run: TrainingRun, tasks: list[str], fit: Fit) -> Outcomes:
     try:
-        trained = fit()
-    except NotEnoughDataError as error:
-        return {task: ModelOutcome(task, "unavailable", reasons=(error.message,)) for task in tasks}
-    cutoff, contract = training.base.as_of.label, training.plan.contract
-    return {
-        str(one.model.task): settle(
-            training.store, run, one, training.fingerprint(str(one.model.task)), contract, cutoff
-        )
-        for one in trained
-    }
+        trained = fit(tasks)
+    except Exception as error:
+        if len(tasks) > 1:  # one of them may be what broke: each is tried alone
+            alone = [_fit_and_settle(training, run, [task], fit) for task in tasks]
+            return {task: outcome for outcomes in alone for task, outcome in outcomes.items()}
+        return training.broken(tasks, error, run)
+    outcomes: Outcomes = {}
+    cutoff, known = training.base.as_of.label, training.base.known_until.label
+    for one in trained:
+        task = str(one.model.task)
+        try:
+            mark = training.fingerprint(task)
+            outcomes[task] = settle(training.store, run, one, mark, training.plan.contract, cutoff, known)
+        except Exception as error:  # its run in the store has ended as failed
+            outcomes |= training.broken([task], error)
+    return outcomes

@@ -25,8 +25,9 @@ from segml.measurement.built import BuiltList, built_lists
 from segml.measurement.measure import measure_lists
 from segml.measurement.people import HELD_OUT, PEOPLE, TREATED, drop_people, make_people
 from segml.pipelines.base import OpenBase, open_base
+from segml.pipelines.failures import exit_code_of_all, outcome_of_error
 from segml.pipelines.narration import Narrator, Silent
-from segml.pipelines.promotion import ModelOutcome, remembered, settle
+from segml.pipelines.promotion import ModelOutcome, readable_champion, remembered, settle
 from segml.pipelines.uplift_verdict import judge_uplift
 from segml.registry.fingerprint import fingerprint, learning_code
 from segml.registry.store import ModelStore
@@ -90,6 +91,11 @@ class UpliftResult:
     outcomes: tuple[ModelOutcome, ...]
     metrics: pd.DataFrame
     deciles: pd.DataFrame
+
+    @property
+    def exit_code(self) -> int:
+        """0, refusals included; that of the failure when a campaign's learner broke."""
+        return exit_code_of_all(self.outcomes)
 
 
 def uplift(config: Config, narrator: Narrator | None = None) -> UpliftResult:
@@ -155,16 +161,21 @@ def _campaign(
         mark = _fingerprint(base, experiment)
         version = store.version_with_fingerprint(config.base, task, mark)
         kept = _kept_frames(config.data_path("measured", FOLDER), experiment.campaign)
-        if version is not None and kept:
-            return remembered(store, config.base, task, version), kept
-        trained, frames = judge_uplift(base, experiment, store.champion(config.base, task))
+        known = None if version is None else remembered(store, config.base, task, version)
+        if known is not None and kept:
+            return known, kept
+        trained, frames = judge_uplift(
+            base, experiment, readable_champion(store, config.base, task, base.as_of)
+        )
+        if known is not None:
+            return known, frames
+        tags = {"as_of": base.as_of.label, "data": base.data_hash, "feature_contract": experiment.contract}
+        with store.training_run(config.base, f"uplift {base.as_of}", tags) as run:
+            return _settled(base, store, run, trained, mark, experiment), frames
     except (NotEnoughDataError, DataError) as error:
         return ModelOutcome(task, "unavailable", reasons=(error.message,)), []
-    if version is not None:
-        return remembered(store, config.base, task, version), frames
-    tags = {"as_of": base.as_of.label, "data": base.data_hash, "feature_contract": experiment.contract}
-    with store.training_run(config.base, f"uplift {base.as_of}", tags) as run:
-        return _settled(store, run, trained, mark, experiment), frames
+    except Exception as error:
+        return outcome_of_error(config, base.as_of.label, task, error), []
 
 
 def _kept_frames(folder: Path, campaign: str) -> list[tuple[str, pd.DataFrame]]:
@@ -178,9 +189,12 @@ def _kept_frames(folder: Path, campaign: str) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _settled(
-    store: ModelStore, run: TrainingRun, trained: Any, mark: str, experiment: Experiment
+    base: OpenBase, store: ModelStore, run: TrainingRun, trained: Any, mark: str, experiment: Experiment
 ) -> ModelOutcome:
-    return settle(store, run, trained, mark, experiment.contract, experiment.lists[-1].as_of.label)
+    """Its cutoff is the last list's day, and what it knows are the orders until the last window's end."""
+    ends = max(built.window.end for built in experiment.lists)
+    known = min(ends, base.observed_until).label
+    return settle(store, run, trained, mark, experiment.contract, experiment.lists[-1].as_of.label, known)
 
 
 def _fingerprint(base: OpenBase, experiment: Experiment) -> str:
@@ -191,7 +205,7 @@ def _fingerprint(base: OpenBase, experiment: Experiment) -> str:
         float(experiment.treated.sum()),
         float(experiment.y @ experiment.treated),
     ]
-    return fingerprint([*made_from, *sums, learning_code()])
+    return fingerprint([*made_from, *sums, learning_code(("segml.pipelines.uplift",))])
 
 
 def gather(base: OpenBase, lists: Sequence[BuiltList]) -> Experiment:

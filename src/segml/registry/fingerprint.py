@@ -12,15 +12,16 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from segml.errors import ModelError
+from segml.registry.code import reachable_code
+
+_IN_THE_DATA = ("segml.sources.ingest",)  # what reading and cleaning make of the files has a hash of its own
 
 
 def canonical_json(content: Any) -> str:
@@ -81,28 +82,31 @@ def feature_contract(features: Iterable[str] | Mapping[str, str]) -> str:
 
 @cache
 def learning_code(
-    packages: tuple[str, ...] = ("segml.models", "segml.evaluation"),
+    entries: tuple[str, ...] = ("segml.pipelines.train",),
     libraries: tuple[str, ...] = ("lightgbm", "numpy", "scikit-learn", "scipy"),
+    root: Path | None = None,
 ) -> str:
-    """Return the hash of the code that learns and judges, and of the libraries below it.
+    """Return the hash of all code that decides what is learnt and judged, and of the libraries below it.
 
-    A model that an upgrade would make differently is trained again, although its data and settings are the same.
+    That is whatever the entry modules reach by importing: schedules, features, labels, models, statistics, the gate. A
+    model that an upgrade would make differently is trained again, although its data and settings are the same.
+
+    Parameters
+    ----------
+    entries : tuple of str
+        Modules that train, or packages.
+    libraries : tuple of str
+        Whose versions count.
+    root : Path, optional
+        Folder that holds the entries' top package; by default where Python finds it.
 
     Examples
     --------
     >>> learning_code() == learning_code(), learning_code() == learning_code(("segml.evaluation",))
     (True, False)
     """
-    sources = {f"{package}/{name}": text for package in packages for name, text in _sources(files(package))}
-    return fingerprint([sources, {library: version(library) for library in libraries}])
-
-
-def _sources(folder: Traversable, above: str = "") -> Iterator[tuple[str, str]]:
-    for item in folder.iterdir():
-        if item.is_dir():
-            yield from _sources(item, f"{above}{item.name}/")
-        elif item.name.endswith(".py"):
-            yield above + item.name, hashlib.sha256(item.read_bytes()).hexdigest()
+    code = reachable_code(entries, root, leave_out=_IN_THE_DATA)
+    return fingerprint([code, {library: version(library) for library in libraries}])
 
 
 def _plain(value: Any, place: str) -> Any:

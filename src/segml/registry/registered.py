@@ -32,6 +32,9 @@ class RegisteredModel:
         As registered.
     model : object
         The fitted model itself.
+    verified : bool
+        Whether its files were compared with the hashes of those registered; False for a version of before they
+        were kept.
     """
 
     name: str
@@ -43,6 +46,7 @@ class RegisteredModel:
     features: tuple[str, ...]
     metadata: dict[str, Any] = field(repr=False)
     model: Any = field(repr=False)
+    verified: bool = True
 
     @property
     def label(self) -> str:

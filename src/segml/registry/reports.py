@@ -9,18 +9,22 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from segml.registry.store import CHAMPION, ModelStore
+from segml.registry.store import ModelStore
 
 _PARENT = "mlflow.parentRunId"
+_ANY_DAY = "9999-12-31"
 
 
-def newest_training(store: ModelStore, base: str) -> str:
-    """Return the id of the newest parent run that a champion of the base came from; empty without a champion."""
+def newest_training(store: ModelStore, base: str, as_of: str = _ANY_DAY) -> str:
+    """Return the id of the newest parent run that a champion of a day came from; empty without a champion.
+
+    By default the present champions count.
+    """
     found: dict[str, int] = {}
     prefix = store.model_name(base, "x")[:-1]
     with store.speaking_plainly(f"find the trainings of {base}"):
         for name in store.names():
-            version = store.aliases(name).get(CHAMPION) if name.startswith(prefix) else None
+            version = store.version_of_day(name, as_of) if name.startswith(prefix) else None
             if version is None:
                 continue
             run = store.client.get_run(store.client.get_model_version(name, str(version)).run_id)
@@ -30,7 +34,7 @@ def newest_training(store: ModelStore, base: str) -> str:
 
 
 def keep_report(store: ModelStore, base: str, as_of: str, files: Sequence[Path]) -> bool:
-    """Store a day's page and facts with the training that its newest champion came from.
+    """Store a day's page and facts with the training that the newest champion of that day came from.
 
     Parameters
     ----------
@@ -49,7 +53,7 @@ def keep_report(store: ModelStore, base: str, as_of: str, files: Sequence[Path])
     ModelError
         The store can't be read or written.
     """
-    run_id = newest_training(store, base)
+    run_id = newest_training(store, base, as_of)
     if not run_id:
         return False
     digest = hashlib.sha256(

@@ -7,6 +7,7 @@ would pick it up.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from segml.errors import ModelError
+from segml.registry.contents import artifact_contents, contents_tag
 from segml.registry.model_types import TaskModel
 from segml.registry.packaging import CARD_FILE, write_package
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 LONGEST_VALUE = 6000  # MLflow's limit for a parameter
 LARGEST_BATCH = 100
 REQUIRED_METADATA = ("cutoff", "feature_contract")
+VERSION_TAGS = ("known_until", "gate")
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,11 @@ class TrainingRun(Run):
             run.log_params(params or {})
             yield run
 
+    def record_failure(self, task: str, error: Exception) -> None:
+        """Leave a nested run of a task that broke: it ends as failed and names the kind of error."""
+        with contextlib.suppress(type(error)), self.model_run(task):
+            raise error
+
 
 @dataclass(frozen=True)
 class ModelRun(Run):
@@ -139,7 +147,8 @@ class ModelRun(Run):
         card : str
             Model card, Markdown.
         metadata : mapping
-            JSON values; must hold ``cutoff`` (ISO date) and ``feature_contract``.
+            JSON values; must hold ``cutoff`` (ISO date) and ``feature_contract``. ``known_until`` (ISO date, end of
+            the last label learnt from) and ``gate`` (passed or refused) become tags of the version.
 
         Returns
         -------
@@ -187,6 +196,8 @@ class ModelRun(Run):
             "feature_contract": str(about["metadata"]["feature_contract"]),
             "base": self.base,
             "task": self.task,
+            **{key: str(about["metadata"][key]) for key in VERSION_TAGS if key in about["metadata"]},
+            **contents_tag(artifact_contents(folder)),
         }
         # by path when local: MLflow would look "models:/<id>" up in its process-wide store, which isn't this one
         local = self.store.address.database is not None

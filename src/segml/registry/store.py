@@ -1,12 +1,14 @@
 """The one door to MLflow: runs, registered models and the aliases that say which one scores.
 
 Registered models are named ``segml.<base>.<task>``. A new version is the `challenger`; `promote` makes it the
-`champion`, and scoring loads by that alias. MLflow's errors stop here and come out as one `ModelError` that
-says what to do.
+`champion`, and scoring loads by that alias. The alias moves forward only: never to a version whose cutoff lies before
+the champion's. A day before the champion's cutoff is scored by the champion of that day, the newest version that had
+passed the gate and knew nothing later. MLflow's errors stop here and come out as one `ModelError` that says what to do.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from segml.errors import ModelError, did_you_mean
+from segml.registry.contents import FILES_TAG, check_contents, recorded_contents
 from segml.registry.creation import PROCESS_TAG, close_dead_runs, create_database, process_mark
 from segml.registry.model_types import build_model, read_document
 from segml.registry.packaging import MODEL_FILE
@@ -24,6 +27,9 @@ from segml.registry.runs import TrainingRun
 from segml.registry.tracking import TrackingAddress, import_mlflow, mlflow_warnings_muted, opening_lock
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+GATE_TAG, PASSED, REFUSED = "gate", "passed", "refused"
+KNOWN_UNTIL_TAG = "known_until"
+ERROR_TAG = "segml.error"
 
 
 class ModelStore:
@@ -123,10 +129,17 @@ class ModelStore:
         Raises
         ------
         ModelError
-            When there is no such name or version.
+            When there is no such name or version, or its cutoff lies before the champion's.
         """
-        self._version(name, version)
+        found = self._version(name, version)
+        if newer := self.newer_champion(name, _cutoff_of(found)):
+            raise ModelError(
+                f"{name} version {version} learnt until {_cutoff_of(found)}, and the champion is newer ({newer}): a"
+                " champion moves forward only",
+                f"score a day before that champion with --as-of; it is then scored by version {version}",
+            )
         with self.speaking_plainly(f"promote {name} version {version}"):
+            self.client.set_model_version_tag(name, str(version), GATE_TAG, PASSED)
             self.client.set_registered_model_alias(name, CHAMPION, str(version))
             if self.aliases(name).get(CHALLENGER) == version:
                 self.client.delete_registered_model_alias(name, CHALLENGER)
@@ -136,6 +149,60 @@ class ModelStore:
         name = self.model_name(base, task)
         version = self.aliases(name).get(CHAMPION)
         return None if version is None else self.load(name, version)
+
+    def champion_of_day(self, base: str, task: str, day: str) -> RegisteredModel | None:
+        """Return the champion that a day is scored by, or None when no version had passed the gate by then.
+
+        Parameters
+        ----------
+        day : str
+            ISO date. On and after the champion's own cutoff it is the champion; before, the newest version that
+            passed the gate and whose cutoff and last known label are not later than the day. A refused version never
+            was a champion, so it is none of a past day either.
+        """
+        name = self.model_name(base, task)
+        version = self.version_of_day(name, day)
+        return None if version is None else self.load(name, version)
+
+    def version_of_day(self, name: str, day: str) -> int | None:
+        """Return the version that a day is scored by; see `champion_of_day`."""
+        current = self.aliases(name).get(CHAMPION)
+        if current is None:
+            return None
+        knew = {int(version.version): version for version in self._versions(name) if _knew_by(version, day)}
+        if current in knew:
+            return current
+        newest_first = sorted(knew, key=lambda number: (_cutoff_of(knew[number]), number), reverse=True)
+        return next((number for number in newest_first if self._passed(name, knew[number])), None)
+
+    def first_champion_day(self, base: str, task: str) -> str:
+        """Return the first day that a champion of the task can score; empty without a champion."""
+        name = self.model_name(base, task)
+        if CHAMPION not in self.aliases(name):
+            return ""
+        passed = (version for version in self._versions(name) if self._passed(name, version))
+        return min((max(_cutoff_of(v), v.tags.get(KNOWN_UNTIL_TAG, "")) for v in passed), default="")
+
+    def newer_champion(self, name: str, cutoff: str) -> str:
+        """Return the label of the champion when its cutoff lies after `cutoff`; empty otherwise."""
+        version = self.aliases(name).get(CHAMPION)
+        if version is None:
+            return ""
+        champion = self._version(name, version)
+        later = _cutoff_of(champion)
+        return f"{name}/{version}@{later}" if later > cutoff else ""
+
+    def _passed(self, name: str, version: Any) -> bool:
+        """Whether a version passed the gate; those of before this was marked have it in their outcome."""
+        if GATE_TAG in version.tags:
+            return bool(version.tags[GATE_TAG] == PASSED)
+        if self.aliases(name).get(CHAMPION) == int(version.version):
+            return True
+        try:
+            outcome = self._document(name, version)["metadata"].get("outcome", {})
+        except ModelError:
+            return False
+        return bool(outcome.get("status") == "promoted")
 
     def load(self, name: str, alias_or_version: str | int = CHAMPION) -> RegisteredModel:
         """Load one version of a registered model.
@@ -151,10 +218,10 @@ class ModelStore:
         ------
         ModelError
             When the name, the alias or the version is unknown (the message lists those there are), or its files are
-            gone.
+            gone or not those that were registered.
         """
         found = self._version(name, alias_or_version)
-        document = self._document(name, int(found.version))
+        document = self._document(name, found)
         metadata = document["metadata"]
         return RegisteredModel(
             name=name,
@@ -166,6 +233,7 @@ class ModelStore:
             features=tuple(document["features"]),
             metadata=metadata,
             model=build_model(document),
+            verified=FILES_TAG in found.tags,
         )
 
     def version_with_fingerprint(self, base: str, task: str, fingerprint: str) -> int | None:
@@ -194,9 +262,11 @@ class ModelStore:
 
     def versions(self, name: str) -> list[int]:
         """Return the version numbers of a registered model, oldest first."""
+        return sorted(int(version.version) for version in self._versions(name))
+
+    def _versions(self, name: str) -> list[Any]:
         with self.speaking_plainly(f"look {name} up"):
-            found = self.client.search_model_versions(f"name = '{name}'", max_results=10_000)
-        return sorted(int(version.version) for version in found)
+            return list(self.client.search_model_versions(f"name = '{name}'", max_results=10_000))
 
     def add_version(self, name: str, source: str, run_id: str, model_id: str, tags: dict[str, str]) -> int:
         """Register stored artifacts as the next version of `name` and call it the challenger."""
@@ -208,7 +278,7 @@ class ModelStore:
 
     @contextmanager
     def open_run(self, experiment_id: str, run_name: str, tags: Mapping[str, str]) -> Iterator[str]:
-        """Open a run and yield its id; closed as finished, or as failed when an error escapes."""
+        """Open a run and yield its id; closed as finished, or as failed, with the error, when one escapes."""
         marked = {**tags, PROCESS_TAG: process_mark()}
         with self.speaking_plainly(f"open the run {run_name}"):
             run_id = self.client.create_run(experiment_id, tags=marked, run_name=run_name).info.run_id
@@ -216,6 +286,10 @@ class ModelStore:
         try:
             yield run_id
             status = "FINISHED"
+        except Exception as error:
+            with contextlib.suppress(Exception):  # the store may be what failed; the error itself goes on
+                self.client.set_tag(run_id, ERROR_TAG, type(error).__name__)
+            raise
         finally:
             with self.speaking_plainly(f"close the run {run_name}"):
                 self.client.set_terminated(run_id, status)
@@ -303,14 +377,17 @@ class ModelStore:
         with self.speaking_plainly(f"look version {number} of {name} up"):
             return self.client.get_model_version(name, str(number))
 
-    def _document(self, name: str, version: int) -> dict[str, Any]:
-        mlflow = import_mlflow()
+    def _document(self, name: str, found: Any) -> dict[str, Any]:
+        """Return what `model.json` of a version holds, after its files were compared with those registered."""
+        mlflow, version = import_mlflow(), int(found.version)
+        recorded = recorded_contents(found.tags)
+        wanted = "" if recorded is not None else f"/artifacts/{MODEL_FILE}"
         with self.speaking_plainly(f"find the files of version {version} of {name}"):
             location = self.client.get_model_version_download_uri(name, str(version))
         with tempfile.TemporaryDirectory(prefix="segml-model-") as temporary:
             try:
                 path = mlflow.artifacts.download_artifacts(
-                    artifact_uri=f"{location}/artifacts/{MODEL_FILE}",
+                    artifact_uri=f"{location}{wanted}",
                     dst_path=None
                     if self.address.database
                     else temporary,  # local files are read where they lie
@@ -321,7 +398,20 @@ class ModelStore:
                     f"version {version} of {name} is registered, but its files are not at {location}",
                     "restore that folder from a backup, or train again",
                 ) from error
-            return read_document(Path(path))
+            if recorded is None:
+                return read_document(Path(path))
+            check_contents(Path(path), recorded, f"{name} version {version}")
+            return read_document(Path(path) / "artifacts" / MODEL_FILE)
+
+
+def _cutoff_of(version: Any) -> str:
+    return str(version.tags.get("cutoff", ""))
+
+
+def _knew_by(version: Any, day: str) -> bool:
+    """Whether all that a version has learnt from lies before a day: its cutoff, and the end of its last label."""
+    cutoff = _cutoff_of(version)
+    return bool(cutoff and max(cutoff, version.tags.get(KNOWN_UNTIL_TAG, cutoff)) <= day)
 
 
 def _pages(search: Any) -> Iterator[Any]:

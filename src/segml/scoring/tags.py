@@ -20,7 +20,7 @@ from segml.config import BandSettings, Settings, validated
 from segml.config.reading import read_yaml
 from segml.errors import ConfigurationError, did_you_mean
 from segml.evaluation.saturation import Saturation
-from segml.tables.outputs import KNOWN_COLUMNS, is_known_column, known_references
+from segml.features.known_columns import KNOWN_COLUMNS, is_known_column, known_references
 
 FAMILIES = (
     "demographic",

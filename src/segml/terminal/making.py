@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segml.terminal.diagnostics import amount, diagnostics_part
-from segml.terminal.parts import heading, listing, make_table, remark, short_path
+from segml.terminal.parts import STATUS_STYLE, heading, listing, make_table, remark, short_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from segml.pipelines.score import ScoreResult
     from segml.pipelines.train import TrainingResult
 
-_STATUS_STYLE = {"promoted": "green", "refused": "yellow", "unavailable": "dim", "built": "green"}
 _VERDICT_STYLE = {"better": "green", "worse": "red"}
 _TOP_SOURCES = 12
 
@@ -80,12 +79,17 @@ def train_screen(result: TrainingResult) -> RenderableType:
         verdict = outcome.status + ("" if outcome.new or outcome.version is None else ", unchanged")
         table.add_row(
             outcome.task,
-            Text(verdict, _STATUS_STYLE.get(outcome.status, "")),
+            Text(verdict, STATUS_STYLE.get(outcome.status, "")),
             outcome.grade,
             str(outcome.version or ""),
             " ".join(outcome.reasons),
         )
     parts: list[RenderableType] = [heading(result.config, f"models as of {result.as_of}"), table]
+    for task, why in result.unreadable.items():
+        parts.append(Padding(Text(f"the champion for {task} was no rival: {why}", "yellow"), (0, 2)))
+    if failed := [outcome.task for outcome in result.outcomes if outcome.exit_code]:
+        told = f"failed: {', '.join(failed)}; the other models are not touched by it, exit code {result.exit_code}"
+        parts.append(Padding(Text(told, STATUS_STYLE["failed"]), (0, 2)))
     if result.unavailable_features:
         parts.append(listing("features this base can't have", result.unavailable_features))
     return Group(*parts)
@@ -106,6 +110,10 @@ def score_screen(result: ScoreResult) -> RenderableType:
         parts.append(sources_table(result.tags.sources, result.config.horizons.churn, result.config.currency))
     if result.left_out:
         parts.append(listing("models that did not score", result.left_out))
+    if result.unverified:
+        parts.append(
+            remark(f"registered before file hashes were kept, not checked: {', '.join(result.unverified)}")
+        )
     parts += [Padding(Text(f"drift: {alarm}", "yellow"), (0, 2)) for alarm in result.alarms]
     return Group(*parts)
 
@@ -180,7 +188,7 @@ def flat_screen(result: FlatResult) -> RenderableType:
     if outcome is not None:
         table = make_table("model", "verdict", "grade", ("version", "right"), "measured on held-out rows")
         verdict = outcome.status + ("" if outcome.new or outcome.version is None else ", unchanged")
-        style = _STATUS_STYLE.get(outcome.status, "")
+        style = STATUS_STYLE.get(outcome.status, "")
         reasons = " ".join(outcome.reasons)
         table.add_row(outcome.task, Text(verdict, style), outcome.grade, str(outcome.version or ""), reasons)
         parts.append(table)

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from segml.config import Config
     from segml.sources.flat import FlatConfig
 
+STATUS_STYLE = {
+    **{"promoted": "green", "passed": "green", "built": "green"},
+    **{"refused": "yellow", "unavailable": "dim", "failed": "bold red"},
+}
+"""How the verdict on a model, or the state of a list, is coloured."""
+
 
 def short_path(path: Path, config: Config | FlatConfig) -> Path:
     """Return a path as it is called inside the project, when it lies there."""

@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from segml.terminal.parts import heading, make_table, remark, short_path
+from segml.terminal.parts import STATUS_STYLE, heading, make_table, remark, short_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from segml.pipelines.measure import MeasureResult
     from segml.pipelines.uplift import UpliftResult
 
-_STATUS_STYLE = {"promoted": "green", "refused": "yellow", "unavailable": "dim", "built": "green"}
 _SHOWN_MONTHS = 4
 
 
@@ -104,7 +103,7 @@ def uplift_screen(result: UpliftResult) -> RenderableType:
     )
     for outcome in result.outcomes:
         verdict = outcome.status + ("" if outcome.new or outcome.version is None else ", unchanged")
-        said = Text(verdict, _STATUS_STYLE.get(outcome.status, ""))
+        said = Text(verdict, STATUS_STYLE.get(outcome.status, ""))
         version = str(outcome.version or "")
         table.add_row(outcome.task, said, outcome.grade, version, " ".join(outcome.reasons))
     parts: list[RenderableType] = [heading(result.config, "uplift"), table]

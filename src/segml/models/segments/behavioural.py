@@ -242,6 +242,10 @@ class BehaviouralSegmenter(ClusterMixin, TransformerMixin, BaseEstimator):
         """Distance to each centre in prepared units, shape (n, n_segments_)."""
         return self._in_chunks(self._read_fitted(X), "distances")
 
+    def coordinates(self, X: Any) -> np.ndarray:
+        """Each row in prepared units, shape (n, n_kept): where distances between customers are measured."""
+        return np.asarray(self.preparation_.transform(self._read_fitted(X)))
+
     def is_outlier(self, X: Any) -> np.ndarray:
         """Whether each row lies far from every segment, shape (n,); it has a label all the same."""
         return self._strangeness(self._read_fitted(X)) > self.outlier_limit_

@@ -9,6 +9,7 @@ Interests *inferred* from purchases are another tag (`interests.py`), and so are
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from segml.errors import NotEnoughDataError
 from segml.evaluation.stability import segment_jaccard
 from segml.models.segments.behavioural import UNCERTAIN_BELOW
 from segml.models.segments.consensus import AnsweredRows, labeller_of
+from segml.models.segments.continuity import SegmentFit, compare_segments
 from segml.models.segments.declared_choice import choose_segments, compare_style_shares, memberships_from
 from segml.models.segments.declared_names import continue_identities, name_declared, profile_declared
 from segml.models.segments.factors import SurveyFactors
@@ -169,7 +171,12 @@ class DeclaredSegments:
     def n_segments_(self) -> int:
         return len(self.centres_)
 
-    def fit(self, answers: pd.DataFrame, previous: DeclaredSegments | None = None) -> DeclaredSegments:
+    def fit(
+        self,
+        answers: pd.DataFrame,
+        previous: DeclaredSegments | None = None,
+        reserved: Collection[str] = (),
+    ) -> DeclaredSegments:
         """Learn item means, the number of segments, the segments and their names.
 
         Parameters
@@ -178,6 +185,8 @@ class DeclaredSegments:
             One column an item, numbers on the scale, NaN for unanswered.
         previous : DeclaredSegments, optional
             The champion; a segment that continues one of its segments keeps that id and name.
+        reserved : collection of str
+            Ids that other segments bear, and no new one may: those of a champion of a later day.
 
         Raises
         ------
@@ -203,7 +212,7 @@ class DeclaredSegments:
         with threadpool_limits(limits=1):  # sums in parallel differ in the last digits
             self._choose_and_fit(self._standardised(sample), sample)
             self._describe(sample)
-            self._identify(answers, previous)
+            self._identify(answers, previous, reserved)
         return self
 
     def predict(self, answers: pd.DataFrame) -> np.ndarray:
@@ -242,6 +251,13 @@ class DeclaredSegments:
             },
             index=answers.index,
         )
+
+    def compared_with(self, previous: DeclaredSegments, answers: pd.DataFrame) -> SegmentFit:
+        """How well the previous segments still describe these people; unanswered items count as average."""
+        values = read_answers_frame(answers, self.questionnaire_)
+        rows = np.nan_to_num(self._standardised(values))
+        before, now = (model.score(answers)["segment_declared_id"] for model in (previous, self))
+        return compare_segments(rows, before, now, UNKNOWN_ID)
 
     def style(self, answers: pd.DataFrame) -> pd.DataFrame:
         """How each person answers (`measure_style`): kept beside the segment, and never part of it."""
@@ -358,13 +374,15 @@ class DeclaredSegments:
         scores = self.factors_.transform(centred)
         self.profile_ = profile_declared(centred, self._measures(sample), scores, style, labels)
 
-    def _identify(self, answers: pd.DataFrame, previous: DeclaredSegments | None) -> None:
+    def _identify(
+        self, answers: pd.DataFrame, previous: DeclaredSegments | None, reserved: Collection[str]
+    ) -> None:
         """Ids and names; those of the champion where a segment continues one of its own."""
         found = name_declared(self.profile_, self.questionnaire_, self.factors_.main_factor())
         names = [found.get(label, f"segment {label + 1}") for label in range(self.n_segments_)]
         names = names if self.n_segments_ > 1 else ["everyone"]
         known = {identity.id: identity.name for identity in previous.identities} if previous else {}
-        retired = previous.retired_ids if previous else []
+        retired = [*(previous.retired_ids if previous else []), *reserved]
         old = previous.score(answers)["segment_declared_id"] if previous else pd.Series(dtype="str")
         labels = pd.Series(self.predict(answers), index=answers.index)
         self.identities, self.match_ = continue_identities(names, labels, old, known, retired)

@@ -177,15 +177,15 @@ def match_segments(
     return SegmentMatch(mapping, overlap, births, deaths, splits, merges, len(common))
 
 
-def first_ids(n_segments: int, prefix: str = "B") -> list[str]:
-    """Ids of a first run.
+def first_ids(n_segments: int, prefix: str = "B", used_ids: Collection[str] = ()) -> list[str]:
+    """Ids of a first run; ids that were used before are not given again.
 
     Examples
     --------
     >>> first_ids(3)
     ['B1', 'B2', 'B3']
     """
-    return list(_unused_ids(prefix, set(), n_segments))
+    return list(_unused_ids(prefix, set(used_ids), n_segments))
 
 
 def _segmented(labels: pd.Series, which: str) -> pd.Series:

@@ -38,6 +38,7 @@ SETTINGS = (
     "n_halvings",
     "sample_size",
     "random_state",
+    "preferred_topics",
 )
 NAMED_CATEGORIES = 2
 
@@ -64,6 +65,9 @@ class InterestSegmenter:
         Random splits for each number of interests.
     sample_size : int
     random_state : int
+    preferred_topics : int, optional
+        Taken while its topics come back in random halves: the number of interests there were before. How many come
+        back at most changes from month to month, and segments that come and go are of no use.
 
     Attributes
     ----------
@@ -99,6 +103,7 @@ class InterestSegmenter:
         n_halvings: int = 6,
         sample_size: int = 50_000,
         random_state: int = 0,
+        preferred_topics: int | None = None,
     ) -> None:
         self.n_topics = n_topics
         self.topic_range = topic_range
@@ -108,6 +113,7 @@ class InterestSegmenter:
         self.n_halvings = n_halvings
         self.sample_size = sample_size
         self.random_state = random_state
+        self.preferred_topics = preferred_topics
 
     def fit(self, features: pd.DataFrame, y: None = None) -> InterestSegmenter:
         """Learn the base's shares and the interests from all `affinity_*` columns that anybody has bought.
@@ -159,6 +165,13 @@ class InterestSegmenter:
     def predict_proba(self, features: pd.DataFrame) -> np.ndarray:
         """The mixture as an array, shape (n, n_topics_)."""
         return self.predict_mixture(features).to_numpy()
+
+    def coordinates(self, features: pd.DataFrame) -> np.ndarray:
+        """Over-indexed shares, shape (n, n_categories): where interests are told apart; NaN for unknown customers."""
+        shares, known = self._shares(features)
+        rows = np.full(shares.shape, np.nan)
+        rows[known] = over_index(shares[known], self.base_shares_)
+        return rows
 
     @property
     def n_topics_(self) -> int:
@@ -237,7 +250,8 @@ class InterestSegmenter:
         self.selection_ = pd.DataFrame({"n_topics": candidates, "stability_median": stability})
         passing = [n for n, s in zip(candidates, stability, strict=True) if s >= self.min_stability]
         self.stable_ = bool(passing)
-        n = self.n_topics or max(passing, default=1)
+        as_before = self.preferred_topics if self.preferred_topics in passing else None
+        n = self.n_topics or as_before or max(passing, default=1)
         self.selection_["chosen"] = self.selection_["n_topics"] == n
         topics = _factorise(rows, n)
         sizes = np.bincount(_mixture(rows, topics).argmax(axis=1), minlength=n)

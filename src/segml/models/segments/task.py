@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from segml.models.segments.behavioural import BehaviouralSegmenter
+from segml.models.segments.continuity import SegmentFit, compare_segments
 from segml.models.segments.identity import (
     MATCH_FROM,
     UNKNOWN_ID,
@@ -91,7 +93,12 @@ class SegmentTask:
         names = [str(name) for name in getattr(self.segmenter, "feature_names_in_", [])]
         return names if self.task == "interest" or KNOWN_BUYERS in names else [*names, KNOWN_BUYERS]
 
-    def fit(self, features: pd.DataFrame, previous: SegmentTask | None = None) -> SegmentTask:
+    def fit(
+        self,
+        features: pd.DataFrame,
+        previous: SegmentTask | None = None,
+        reserved: Collection[str] = (),
+    ) -> SegmentTask:
         """Fit on everyone who ever bought, name the segments, and continue the ids of the previous model.
 
         Parameters
@@ -100,6 +107,8 @@ class SegmentTask:
             Snapshot at the training cutoff.
         previous : SegmentTask, optional
             The champion; a segment that continues one of its segments keeps that id and name.
+        reserved : collection of str
+            Ids that other segments bear, and no new one may: those of a champion of a later day.
         """
         known = features[self._known(features)]
         self._prefer_as_many_as(previous)
@@ -107,7 +116,8 @@ class SegmentTask:
         labels = pd.Series(np.asarray(self.segmenter.labels_), index=known.index)
         names = self._names(known, labels)
         if previous is None:
-            ids = first_ids(len(names), ID_PREFIX[self.task])
+            ids = first_ids(len(names), ID_PREFIX[self.task], reserved)
+            self.retired_ids = sorted({*self.retired_ids, *reserved})
             self.identities = [SegmentIdentity(i, name) for i, name in zip(ids, names, strict=True)]
             return self
         missing = [name for name in previous.feature_names_in_ if name not in known.columns]
@@ -120,7 +130,7 @@ class SegmentTask:
             if previous.language == self.language
             else {}
         )
-        taken = [*inherited, *previous.retired_ids]
+        taken = {*inherited, *previous.retired_ids, *reserved}
         # "Everyone" is not a segment that could go on as a part of the base, nor the other way round.
         threshold = MATCH_FROM if len(names) > 1 and len(inherited) > 1 else NEVER
         self.match_ = match_segments(old, labels, threshold, ID_PREFIX[self.task], taken)
@@ -131,6 +141,13 @@ class SegmentTask:
         self.identities = [SegmentIdentity(i, kept_names.get(i, own[n])) for n, i in enumerate(chosen)]
         self.retired_ids = sorted({i for i in taken if i not in chosen})
         return self
+
+    def compared_with(self, previous: SegmentTask, features: pd.DataFrame) -> SegmentFit:
+        """How well the previous model's segments still describe these customers, beside these segments."""
+        column = f"segment_{self.task}_id"
+        known = features[self._known(features)]
+        before, now = (model.score(known)[column] for model in (previous, self))
+        return compare_segments(self.segmenter.coordinates(known), before, now, UNKNOWN_ID)
 
     def score(self, features: pd.DataFrame) -> pd.DataFrame:
         """Id, name and membership of each customer's segment; nothing is refitted.
@@ -195,6 +212,8 @@ class SegmentTask:
             and theirs.n_segments_ > 1
         ):
             mine.set_params(preferred_k=theirs.n_segments_)
+        if isinstance(mine, InterestSegmenter) and isinstance(theirs, InterestSegmenter):
+            mine.preferred_topics = theirs.n_topics_ if theirs.n_topics_ > 1 else None
 
     def _known(self, features: pd.DataFrame) -> np.ndarray:
         if self.task == "interest":  # the segmenter itself judges the evidence
