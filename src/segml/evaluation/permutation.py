@@ -127,7 +127,7 @@ def signed_root(cells: Cells, shift: float = 0.0) -> float:
 
 def _tail(value: FloatArray, people: FloatArray, drawn: FloatArray, stratum: IntArray) -> float:
     """Normal score of the sum over the drawn people."""
-    size, wanted = np.bincount(stratum, people), np.bincount(stratum, drawn)
+    size, wanted = (np.bincount(stratum, one).astype(float) for one in (people, drawn))
     centred = value - (np.bincount(stratum, people * value) / size)[stratum]
     scale = float(np.sqrt(people @ centred**2 / people.sum()))
     if scale <= 1e-12 * max(float(np.abs(value).max(initial=0.0)), 1e-300):
@@ -160,7 +160,7 @@ def _saddlepoint(
     for _ in range(_STEPS):
         q = expit(base + a[stratum] + b * centred)
         weight = people * q * (1 - q)
-        k_aa, k_ab = np.bincount(stratum, weight), np.bincount(stratum, weight * centred)
+        k_aa, k_ab = (np.bincount(stratum, one).astype(float) for one in (weight, weight * centred))
         safe = np.maximum(k_aa, 1e-300)
         schur = float(weight @ centred**2 - k_ab @ (k_ab / safe))
         if schur <= 1e-12 or abs(b) > _FARTHEST:
