@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from segml.config import load_config
-from segml.features.plan import make_plan
+from segml.features.plan import FeaturePlan, make_plan
 from segml.features.snapshot import SnapshotRequest, load_snapshot, write_snapshots
 from segml.models.segments.declared_task import DeclaredTask
 from segml.pipelines.base import OpenBase, open_base
@@ -17,6 +20,7 @@ from segml.pipelines.narration import Silent
 from segml.pipelines.predictions import TrainingData
 from segml.pipelines.promotion import Trained
 from segml.pipelines.survey import survey_answers, train_declared
+from segml.registry.registered import RegisteredModel
 from segml.sources.synthetic import SyntheticShop, write_shop
 
 PROJECT = Path(__file__).parents[1]
@@ -32,13 +36,19 @@ tables:
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, pd.DataFrame, pd.DataFrame]:
-    """Train on a shop of 2,000 customers; return the model, everybody's features, and the answers."""
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a shop of 2,000 customers."""
     root = tmp_path_factory.mktemp("asked")
     shutil.copytree(PROJECT / "configs" / "surveys", root / "configs" / "surveys")
     shop = SyntheticShop(n_customers=2_000, days=400, tables=("customers", "orders", "surveys"))
     write_shop(shop, root / "shop")
     (root / "configs" / "asked.yaml").write_text(CONFIGURATION)
+    return root
+
+
+@pytest.fixture(scope="module")
+def asked(root: Path) -> tuple[Trained, pd.DataFrame, pd.DataFrame]:
+    """Return the model, everybody's features, and the answers."""
     with open_base(load_config(root / "configs" / "asked.yaml"), Silent()) as base:
         data = _training_data(base, root)
         return (
@@ -52,6 +62,40 @@ def _training_data(base: OpenBase, root: Path) -> TrainingData:
     plan = make_plan(base.engine, base.as_of)
     (place,) = write_snapshots(base.engine, plan, SnapshotRequest((base.as_of,)), root / "features")
     return TrainingData(base.config, plan, {base.as_of: place}, base.first_day, base.as_of)
+
+
+@pytest.fixture(scope="module")
+def champion(asked: tuple[Trained, pd.DataFrame, pd.DataFrame]) -> RegisteredModel:
+    """The trained model as it comes out of a registry."""
+    trained = asked[0]
+    model = DeclaredTask.from_dict(json.loads(json.dumps(trained.model.to_dict())))
+    contract = FeaturePlan.from_dict(json.loads(json.dumps(trained.facts["plan"]))).contract
+    day = trained.facts["data_until"]
+    return RegisteredModel("segml.asked.declared", 1, "declared", day, "f", contract, (), {}, model)
+
+
+def _trained_against(champion: RegisteredModel, root: Path) -> Trained:
+    with open_base(load_config(root / "configs" / "asked.yaml"), Silent()) as base:
+        return train_declared(base, _training_data(base, root), champion)
+
+
+def test_r22_segments_of_the_same_survey_stay(champion: RegisteredModel, root: Path) -> None:
+    again = _trained_against(champion, root)
+    assert not again.decision.promoted
+    assert "the champion's segments stay" in again.decision.reasons[0]
+
+
+def test_r22_other_questions_make_new_segments_that_take_no_id_of_the_old(
+    champion: RegisteredModel, root: Path
+) -> None:
+    declared = copy.deepcopy(champion.model.declared)
+    declared.questionnaire = declared.questionnaire.without([declared.questionnaire.items[0]])
+    other = replace(champion, model=DeclaredTask(declared))
+    new = _trained_against(other, root)
+    assert new.decision.promoted
+    assert "it was made with other settings (questions)" in new.decision.reasons[1]
+    old = {identity.id for identity in declared.identities}
+    assert not old & {identity.id for identity in new.model.declared.identities}
 
 
 def test_r18_stable_segments_of_a_survey_are_promoted(

@@ -132,6 +132,7 @@ def settle(
         ISO date: the end of the last label it has learnt from; by default the cutoff.
     """
     task, passed = str(trained.model.task), trained.decision.promoted
+    gate = PASSED if passed else REFUSED
     with run.model_run(task, trained.params) as model_run:
         _log(model_run, trained)
         outcome = ModelOutcome(
@@ -155,7 +156,7 @@ def settle(
             {
                 "cutoff": cutoff,
                 "known_until": known_until or cutoff,
-                "gate": PASSED if passed else REFUSED,
+                "gate": gate,
                 "feature_contract": contract,
                 "outcome": asdict(outcome),
                 **_extra(trained),

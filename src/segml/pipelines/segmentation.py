@@ -23,6 +23,7 @@ from segml.models.segments.task import SegmentTask
 from segml.pipelines.predictions import EXAMPLE_ROWS, TrainingData
 from segml.pipelines.promotion import Trained
 from segml.pipelines.segment_gate import Candidate, judge_segments
+from segml.registry.gate import Decision
 from segml.registry.registered import RegisteredModel
 from segml.time_windows import Cutoff
 
@@ -67,32 +68,19 @@ def train_segments(
     scores = model.score(features)
     known = scores[f"segment_{task}_id"] != "unknown"
     profile = _profile(model, features, scores)
-    made_with = _made_with(data)
-    candidate = Candidate(
-        stable=bool(model.segmenter.stable_) and len(model.identities) > 1,
-        reason=str(model.segmenter.choice_reason_),
-        contract=data.plan.contract,
-        made_with=made_with,
-        lost=tuple(model.lost_features_),
-    )
-    decision = judge_segments(
-        candidate,
-        champion,
-        as_of,
-        data.config.models.segments,
-        lambda: model.compared_with(champion.model, features),  # type: ignore[union-attr]
-    )
-    stays = champion is not None and not decision.promoted and not model.lost_features_
+    decision = _judged(data, as_of, model, champion, features)
+    if champion is not None and not decision.promoted and not model.lost_features_:
+        notes = _notes_of_champion(champion, features)
+    else:
+        notes = _notes(model, profile, known, champion)
     return Trained(
         model=model,
         decision=decision,
         metrics=_metrics(model, scores, task),
         example=features.head(EXAMPLE_ROWS),
         facts=_facts(data, as_of, task, model, features),
-        notes=_notes_of_champion(champion, features)  # type: ignore[arg-type]
-        if stays
-        else _notes(model, profile, known, champion),
-        made_with=made_with,
+        notes=notes,
+        made_with=_made_with(data),
         params={"method": _METHODS.get(task, "topics"), "k": len(model.identities)},
         frames=_frames(model, profile, features, scores, previous),
         plots=_plots(model, profile, features, scores, previous),
@@ -113,6 +101,29 @@ def segmenter(data: TrainingData, task: str, buyers: int) -> Any:
         sample_size=settings.sample_size,
         random_state=seed,
         consensus_runs=CONSENSUS_RUNS if buyers < CONSENSUS_BELOW else 0,
+    )
+
+
+def _judged(
+    data: TrainingData,
+    as_of: Cutoff,
+    model: SegmentTask,
+    champion: RegisteredModel | None,
+    features: pd.DataFrame,
+) -> Decision:
+    candidate = Candidate(
+        stable=bool(model.segmenter.stable_) and len(model.identities) > 1,
+        reason=str(model.segmenter.choice_reason_),
+        contract=data.plan.contract,
+        made_with=_made_with(data),
+        lost=tuple(model.lost_features_),
+    )
+    return judge_segments(
+        candidate,
+        champion,
+        as_of,
+        data.config.models.segments,
+        lambda: model.compared_with(champion.model, features),  # type: ignore[union-attr]
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,8 @@ from segml.pipelines.base import OpenBase
 from segml.pipelines.predictions import EXAMPLE_ROWS, TrainingData
 from segml.pipelines.promotion import Trained
 from segml.pipelines.segment_gate import Candidate, judge_segments
+from segml.registry.fingerprint import canonical_json
+from segml.registry.gate import Decision
 from segml.registry.registered import RegisteredModel
 from segml.sources.surveys import load_survey, read_answers
 
@@ -59,30 +62,21 @@ def train_declared(
     answers = survey_answers(base)
     answers = answers[answers.index.isin(features.index)]
     survey = load_survey(base.config.path(base.config.survey))
+    asked = {"questions": canonical_json(survey.questionnaire().to_dict())}
     previous = champion.model.declared if champion is not None else None
+    if previous is not None and canonical_json(previous.questionnaire.to_dict()) != asked["questions"]:
+        # Nobody's answers can be read by both: its ids are never given again, and none of its segments goes on.
+        reserved = {*reserved, *previous.retired_ids, *(one.id for one in previous.identities)}
+        previous = None
     declared = DeclaredSegments(survey.questionnaire(), random_state=base.config.seed)
     declared.fit(answers, previous, reserved)
     placement, notes = _placement(features, declared.score(answers))
     model = DeclaredTask(declared, placement)
     scores = model.score(features, answers)
     sources = scores["segment_declared_source"].value_counts()
-    asked = survey.questionnaire().to_dict()
-    candidate = Candidate(
-        stable=bool(declared.stable_) and declared.n_segments_ > 1,
-        reason=str(declared.choice_reason_),
-        contract=data.plan.contract,
-        made_with={"questions": asked},
-    )
-    decision = judge_segments(
-        candidate,
-        champion,
-        base.as_of,
-        base.config.models.segments,
-        lambda: declared.compared_with(previous, answers),  # type: ignore[arg-type]
-    )
     return Trained(
         model=model,
-        decision=decision,
+        decision=_judged(base, data, declared, champion, previous, answers),
         metrics={
             "segments": float(declared.n_segments_),
             "answered": float(len(answers)),
@@ -93,8 +87,37 @@ def train_declared(
         facts=_facts(base, data, model, len(answers)),
         notes=[*notes, *(f"{people:,} customers: {source}" for source, people in sources.items())],
         params={"k": declared.n_segments_, "survey": survey.name},
-        made_with=dict(candidate.made_with),
+        made_with=asked,
         frames={"profile": declared.profile_, "selection": declared.selection_},
+    )
+
+
+def _judged(
+    base: OpenBase,
+    data: TrainingData,
+    declared: DeclaredSegments,
+    champion: RegisteredModel | None,
+    previous: DeclaredSegments | None,
+    answers: pd.DataFrame,
+) -> Decision:
+    questions = canonical_json(declared.questionnaire.to_dict())
+    candidate = Candidate(
+        stable=bool(declared.stable_) and declared.n_segments_ > 1,
+        reason=str(declared.choice_reason_),
+        contract=data.plan.contract,
+        made_with={"questions": questions},
+    )
+    if (
+        champion is not None
+    ):  # its questions stand in the model itself, also in one of before settings were kept
+        asked = {"made_with": {"questions": canonical_json(champion.model.declared.questionnaire.to_dict())}}
+        champion = replace(champion, metadata=champion.metadata | asked)
+    return judge_segments(
+        candidate,
+        champion,
+        base.as_of,
+        base.config.models.segments,
+        lambda: declared.compared_with(previous, answers),  # type: ignore[arg-type]
     )
 
 
