@@ -41,7 +41,10 @@ DRAWN_BUYERS = 30  # below which permutations are drawn: ties between few amount
 CONFIDENCE = 0.95
 TOO_FEW = "too few buyers to speak of money"
 _GRID = 16_384  # steps from 0 to the cap: an error of 0.003 % of the cap
-_TAIL_DRAWS = 125  # permutations that lie beyond the level, of all that are drawn
+_TAIL_DRAWS, _MOST_DRAWS = (
+    125,
+    50_000,
+)  # permutations beyond the level that are aimed at, and all that are drawn
 
 
 @dataclass(frozen=True)
@@ -337,7 +340,7 @@ def _tails(cells: Cells, level: float, buyers: float, seed: int) -> tuple[float,
     usual = float(-ndtri(level))
     if buyers >= DRAWN_BUYERS:
         return p_gain, p_loss, (usual, usual)
-    drawn = drawn_tails(cells, int(np.ceil(_TAIL_DRAWS / level)), seed)
+    drawn = drawn_tails(cells, min(int(np.ceil(_TAIL_DRAWS / level)), _MOST_DRAWS), seed)
     # what the draws say at no effect is carried along the shifts
     ratios = np.clip(np.array([p_gain, p_loss]) / np.array(drawn), 0.5, 2.0)
     low, high = (float(-ndtri(level * ratio)) for ratio in ratios)
