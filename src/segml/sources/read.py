@@ -21,7 +21,7 @@ from segml.sources.cleaning import (
 )
 from segml.sources.columns import check_mapping, typed_table
 from segml.sources.erased import erased_sql
-from segml.sources.files import Layout, RawTable, UnreadableError, first_line, register_files
+from segml.sources.files import RawTable, UnreadableError, first_line, layout_of, register_files
 from segml.tables.catalog import TABLES
 from segml.tables.checks import Fetch, Rule, Violation, first_rows
 from segml.tables.schema import Table
@@ -125,7 +125,7 @@ class Reading:
         self._count_reasons(table)
 
     def _raw(self, table: Table, source: TableSource, files: dict[str, list[Path]]) -> RawTable:
-        layout = Layout(source.format, source.delimiter)
+        layout = layout_of(source, source.format)
         root = self.config.root
         if not source.query:
             return register_files(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from segml.errors import DataError, did_you_mean
+from segml.errors import MOST_LINES, DataError, did_you_mean
 from segml.tables.catalog import TABLES
 from segml.tables.schema import Column, Table
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
@@ -19,6 +19,7 @@ from segml.time_windows import SECONDS_PER_DAY, Cutoff
 Fetch = Callable[[str], list[tuple[Any, ...]]]
 
 SHOWN_ROWS = 3
+_NEAREST = 20  # names whose nearest is looked for: more are not shown, and the search takes its time
 MISSING_VALUE = "missing value"
 EARLIEST, LATEST = Cutoff.parse("1850-01-01"), Cutoff.parse("2200-01-01")
 _FUTURE_IS_FINE = frozenset({"campaigns"})
@@ -33,6 +34,7 @@ class Violation:
     column: str = ""
     count: int = 0
     rows: tuple[str, ...] = ()
+    hint: str = ""  # what to set, computed from the values and from what is set already
 
     def __str__(self) -> str:
         place = f"{self.table}.{self.column}" if self.column else self.table
@@ -72,7 +74,7 @@ def refuse(violations: Sequence[Violation], where: str) -> None:
     """
     if not violations:
         return
-    listed = "\n".join(f"  - {violation}" for violation in violations)
+    listed = "\n".join(_first_violations(violations))
     plural = "s" if len(violations) != 1 else ""
     raise DataError(
         f"{where}: {len(violations)} violation{plural}, nothing was written\n{listed}",
@@ -80,19 +82,33 @@ def refuse(violations: Sequence[Violation], where: str) -> None:
     )
 
 
+def _first_violations(violations: Sequence[Violation]) -> list[str]:
+    """Return as many violations as one screen has room for, and the count of the others."""
+    lines: list[str] = []
+    for shown, violation in enumerate(violations):
+        more = f"  - {violation}".split("\n")
+        if len(lines) + len(more) > MOST_LINES - 2:
+            return [*lines, f"  - ... and {len(violations) - shown:,} more violations"]
+        lines += more
+    return lines
+
+
 _ALWAYS = ("correct the files or the mapping in the configuration", "earlier validated data are untouched")
 _HINTS = {
-    "not an amount of money": 'amounts like 15,80 need `decimal: ","` in their table',
-    "not a time": "dates in another form need `time_format`, such as %d.%m.%Y, in their table",
     "negative money": "refunds go into the table `returns`, or are left out and counted by"
     " `cleaning: {nonpositive_price: drop}`",
-    "the files have no column": 'columns parted by semicolons need `delimiter: ";"` in their table',
 }
+_NOT_UTF8 = "text in another encoding needs `encoding`, such as windows-1252, in its table"
+_MOST_HINTS = 6
 
 
 def hints(violations: Sequence[Violation]) -> list[str]:
     """Return the settings that help against these violations, each once."""
-    return [hint for rule, hint in _HINTS.items() if any(found.rule.startswith(rule) for found in violations)]
+    found = [hint for rule, hint in _HINTS.items() if any(v.rule.startswith(rule) for v in violations)]
+    found += [violation.hint for violation in violations if violation.hint]
+    if any("not UTF-8 text" in violation.rule for violation in violations):
+        found.append(_NOT_UTF8)
+    return list(dict.fromkeys(found))[:_MOST_HINTS]
 
 
 def check_names(table: str, given: Iterable[str], needed: Iterable[str]) -> list[Violation]:
@@ -107,9 +123,10 @@ def check_names(table: str, given: Iterable[str], needed: Iterable[str]) -> list
         return [unknown_table(table)]
     known, names = TABLES[table].column_names, list(given)
     unknown = [
-        Violation(f"not a column of the catalogue{did_you_mean(name, known)}", table, name)
-        for name in names
-        if name not in known
+        Violation(
+            f"not a column of the catalogue{did_you_mean(name, known) if at < _NEAREST else ''}", table, name
+        )
+        for at, name in enumerate(name for name in names if name not in known)
     ]
     absent = [Violation("is not mapped", table, name) for name in needed if name not in names]
     return unknown + absent

@@ -25,6 +25,11 @@ _BESIDE, _ASIDE = ".writing-", ".replaced-"
 _LEFT = re.compile(rf"(?:{re.escape(_BESIDE)}|{re.escape(_ASIDE)})(?P<partition>.+)-[0-9]+")
 
 
+def temporary_of(folder: Path) -> Path:
+    """Return where `writing` puts what replaces a folder."""
+    return folder.with_name(f"{_BESIDE}{folder.name}-{os.getpid()}")
+
+
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[Path]:
     """Give a temporary folder that replaces `folder` when the block ends without an error.
@@ -34,7 +39,7 @@ def writing(folder: Path) -> Iterator[Path]:
     OutputError
         The place can't be written, or the disk is full; `folder` is as it was.
     """
-    temporary = folder.with_name(f"{_BESIDE}{folder.name}-{os.getpid()}")
+    temporary = temporary_of(folder)
     with output_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(temporary, ignore_errors=True)
