@@ -340,9 +340,8 @@ def _read_sql(header: _Header, files: Sequence[Path], layout: Layout) -> str:
     columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in header.names)
     return (
         f"select * from read_csv([{listed}], auto_detect = false, header = true, columns = {{{columns}}},"
-        f" delim = {quoted(layout.delimiter)}, quote = '"
-        ", escape = "
-        "', nullstr = '', strict_mode = true, {packed})"
+        f" delim = {quoted(layout.delimiter)}, quote = '\"', escape = '\"', nullstr = '', strict_mode = true,"
+        f" {packed})"
     )
 
 
