@@ -1,8 +1,9 @@
 """Numbers as people write them, as SQL and as Python with the same result; and which settings a column needs.
 
 A mark that groups digits and one that marks decimals look alike: ``1,001`` is a thousand and one, or one and a
-thousandth. Nothing is guessed. What a setting does not cover is an error, and where nearly every value that has the
-decimal mark has exactly three digits behind it, the mark groups digits and the reading is refused.
+thousandth. Nothing is guessed. What a setting does not cover is an error, and where most values that have the decimal
+mark have exactly three digits behind it, the mark groups digits and the reading is refused; a value such as ``0,125``
+shows that it does not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ _MINUS = "\u2212\u2012\u2013-"
 _GROUPS = {"": "", ".": "[.]", ",": "[,]", "'": "['\u2019]", " ": f"[{_BLANKS}]"}
 _NAMES = {".": "point", ",": "comma", "'": "apostrophe", " ": "blank"}
 # Letters and signs before or behind a number: kr, EUR, US$, kr. and the like.
-_CURRENCY = re.compile(r"^(?P<before>[^\d.,()+\-\u2212\s]+\.?)?\s*(?P<number>.*?)\s*(?P<after>[^\d.,()\-\u2212\s][^\d()]*?)?$")
+_CURRENCY = re.compile(
+    r"^(?P<before>[^\d.,()+\-\u2212\s]+\.?)?\s*(?P<number>.*?)\s*(?P<after>[^\d.,()\-\u2212\s][^\d()]*?)?$"
+)
 _GROUPED_BY_TWO = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?")
 
 
@@ -66,7 +69,9 @@ class NumberForm:
         group = _GROUPS[self.thousands or ""].replace("'", "''")
         digits = f"regexp_replace({signed}, '{group}', '', 'g')" if group else signed
         plain = digits if self.decimal == "." else f"replace({digits}, ',', '.')"
-        return f"case when regexp_full_match({signed}, '-?(?:{body})') then try_cast({plain} as {sql_type}) end"
+        return (
+            f"case when regexp_full_match({signed}, '-?(?:{body})') then try_cast({plain} as {sql_type}) end"
+        )
 
     def reads(self, text: str) -> bool:
         """Tell whether a text is a number in this form.
@@ -77,7 +82,7 @@ class NumberForm:
         >>> [form.reads(text) for text in ("1.000,63", "-5", "(12,50)", "12,50-", "1.00,5", "kr 5")]
         [True, True, True, True, False, False]
         """
-        body = f"(?:{self.body})"
+        body = f"(?:{self.body}|[0-9]+(?:[{self.decimal}][0-9]*)?[eE][+-]?[0-9]+)"
         blank, minus = f"[{_BLANKS}]*", f"[{_MINUS}]"
         forms = (f"[(]{blank}{body}{blank}[)]", f"[+{_MINUS}]?{blank}{body}", f"{body}{blank}{minus}")
         return any(re.fullmatch(f"{blank}{form}{blank}", text) for form in forms)
@@ -89,6 +94,14 @@ class NumberForm:
     def three_digits_sql(self, raw: str) -> str:
         """Return SQL: the decimal mark of this value could as well group digits."""
         return f"regexp_full_match({raw}, '{self._three}')"
+
+    def thousandths_sql(self, raw: str) -> str:
+        """Return SQL: three digits behind the mark, and none but a nought before it, which no group has."""
+        return f"regexp_full_match({raw}, '{self._thousandths}')"
+
+    @property
+    def _thousandths(self) -> str:
+        return f"[(+{_MINUS}]?0?[{self.decimal}][0-9]{{3}}[){_MINUS}]?"
 
     def marked_sql(self, raw: str) -> str:
         """Return SQL: the value has the decimal mark."""
@@ -104,7 +117,9 @@ class NumberForm:
         """
         marked = [value for value in values if self.decimal in value]
         three = sum(bool(re.fullmatch(self._three, value)) for value in marked)
-        return self.thousands != "" and 2 * three > len(marked)
+        if self.thousands == "" or any(re.fullmatch(self._thousandths, value) for value in marked):
+            return False
+        return 2 * three > len(marked)
 
     def setting(self, than: NumberForm) -> str:
         """Return the settings in which this form differs from another, as they are written in YAML."""
@@ -138,7 +153,10 @@ def fitting_form(values: Sequence[str], now: NumberForm) -> NumberForm | None:
     ]
     return min(
         fitting,
-        key=lambda form: ((form.decimal != now.decimal) + (form.thousands != now.thousands), _FORMS.index(form)),
+        key=lambda form: (
+            (form.decimal != now.decimal) + (form.thousands != now.thousands),
+            _FORMS.index(form),
+        ),
         default=None,
     )
 
@@ -161,7 +179,9 @@ def number_advice(values: Sequence[str], now: NumberForm) -> str:
         setting = form.setting(now)
         return f"amounts like {shown} need {setting} in their table" if setting else ""
     parts = [_CURRENCY.match(value) for value in values]
-    signs = sorted({sign.strip() for found in parts if found for sign in (found["before"], found["after"]) if sign})
+    signs = sorted(
+        {sign.strip() for found in parts if found for sign in (found["before"], found["after"]) if sign}
+    )
     bare = [found["number"] for found in parts if found]
     form = fitting_form(bare, now) if bare else None
     if signs and form is not None and len(bare) == len(values):
@@ -170,7 +190,9 @@ def number_advice(values: Sequence[str], now: NumberForm) -> str:
         also = f", and set {setting}" if setting else ""
         return f"take the currency ({', '.join(signs[:5])}) off the amounts, in the file or by a `query`{also}{more}"
     if all(_GROUPED_BY_TWO.fullmatch(value) or now.reads(value) for value in values):
-        return "digits are grouped by two and three (1,00,000): write them ungrouped, or take the commas off in a `query`"
+        return (
+            "digits are grouped by two (1,00,000): write them ungrouped, or take the commas off in a `query`"
+        )
     return ""
 
 

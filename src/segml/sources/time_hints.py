@@ -9,15 +9,39 @@ from segml.sources.times import EPOCHS, has_two_digit_year
 from segml.tables.checks import Fetch
 
 _DAYS = (
-    *("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
+    *(
+        "%Y-%m-%d",
+        "%d.%m.%Y",
+        "%d/%m/%Y",
+        "%m/%d/%Y",
+        "%d-%m-%Y",
+        "%m-%d-%Y",
+        "%Y/%m/%d",
+        "%Y.%m.%d",
+        "%Y%m%d",
+    ),
     *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%y%m%d"),
     *("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y"),
 )
 _CLOCKS = (
     *("", " %H:%M", " %H:%M:%S", " %H.%M", " %H.%M.%S", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S", "T%H:%M"),
-    *(" %H:%M:%S.%f", "T%H:%M:%S.%f", "%H%M", "%H%M%S", ", %H:%M:%S", ", %H:%M", " %H:%M:%S %z", "T%H:%M:%S%z"),
+    *(
+        " %H:%M:%S.%f",
+        "T%H:%M:%S.%f",
+        "%H%M",
+        "%H%M%S",
+        ", %H:%M:%S",
+        ", %H:%M",
+        " %H:%M:%S %z",
+        "T%H:%M:%S%z",
+    ),
 )
-_UNITS = {"epoch": "seconds", "epoch_ms": "milliseconds", "epoch_us": "microseconds", "epoch_ns": "nanoseconds"}
+_UNITS = {
+    "epoch": "seconds",
+    "epoch_ms": "milliseconds",
+    "epoch_us": "microseconds",
+    "epoch_ns": "nanoseconds",
+}
 _LONG_AGO, _LATE = 10**9 // 2, 7_258_118_400  # 1985 to 2200, in seconds: what a shop's times lie between
 _SPREADSHEET_DAYS = (20_000, 73_050)  # 1954 to 2099 as days since 1899-12-30
 
@@ -44,7 +68,7 @@ def time_advice(fetch: Fetch, values: Sequence[str], now: str) -> str:
     fitting = [form for form in _reading_all(fetch, values) if form != now]
     certain = [form for form in fitting if not has_two_digit_year(form)] or fitting
     if len(certain) == 1:
-        return f"times like {values[0]} need `time_format: \"{certain[0]}\"` in their table"
+        return f'times like {values[0]} need `time_format: "{certain[0]}"` in their table'
     if certain:
         named = " or ".join(f'`time_format: "{form}"`' for form in certain[:3])
         return f"times like {values[0]} need {named}: no value tells which, you have to"

@@ -115,7 +115,7 @@ def days(expression: str, sql_type: str, time_format: str) -> str:
     return f"({date} - date '1970-01-01')"
 
 
-def plausible_days(expression: str, days_sql: str, time_format: str, births: bool) -> str:
+def plausible_days(days_sql: str, time_format: str, births: bool) -> str:
     """Return SQL for a day that can be meant; of births, a year of two digits is read up to a child's only."""
     out = ", ".join(str(Cutoff.parse(text).day) for text in STAND_INS if text < "1969")
     ambiguous = ""
@@ -140,7 +140,8 @@ def has_two_digit_year(time_format: str) -> bool:
 
 def _two_digit_sql(seconds: str, births: bool = False) -> str:
     last = _LAST_BIRTH if births else _LAST_TWO_DIGIT
-    return f"{seconds} >= {Cutoff.parse(f'{_FIRST_TWO_DIGIT}-01-01').seconds} and {seconds} < {Cutoff.parse(f'{last + 1}-01-01').seconds}"
+    first, end = (Cutoff.parse(f"{year}-01-01").seconds for year in (_FIRST_TWO_DIGIT, last + 1))
+    return f"{seconds} >= {first} and {seconds} < {end}"
 
 
 def has_offset(expression: str) -> str:
