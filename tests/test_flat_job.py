@@ -108,7 +108,7 @@ def test_r06_too_few_rows_are_told_with_the_number_that_is_missing(project):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: t.assign(id=t["id"].where(t.index != 3, "p0000")), "1 repeat one"),
+        (lambda t: t.assign(id=t["id"].where(t.index != 3, "p0000")), "1 row repeats an id .p0000."),
         (lambda t: t.drop(columns="left").rename(columns={"plan": "lefft"}), "'left' .did you mean 'lefft'"),
         (lambda t: t.assign(left=t["calls"]), "and two are predicted"),
         (
