@@ -38,6 +38,54 @@ def day_text(value: Any) -> str:
         raise ValueError(f"{value} is not a day ({error}): write a day there is, as YYYY-MM-DD") from None
 
 
+EPOCHS = {"epoch": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": 1_000_000_000}
+_DIRECTIVE = re.compile(r"%(-?[dHIjmMSy]|[aAbBcdfgGHIjmMnpSuUVwWxXyYzZ%])")
+_LETTERS = {
+    "yyyy": "%Y",
+    "yy": "%y",
+    "MM": "%m",
+    "dd": "%d",
+    "DD": "%d",
+    "HH": "%H",
+    "hh": "%H",
+    "mm": "%M",
+    "ss": "%S",
+}
+
+
+def time_format_text(value: str) -> str:
+    """Return a format that times can be read by; another one is a ValueError that says how it is written.
+
+    Examples
+    --------
+    >>> time_format_text("%d.%m.%Y"), time_format_text("epoch_ms")
+    ('%d.%m.%Y', 'epoch_ms')
+    >>> time_format_text("dd.MM.yyyy")
+    Traceback (most recent call last):
+    ...
+    ValueError: 'dd.MM.yyyy' has no directive such as %d: write "%d.%m.%Y", or epoch, epoch_ms, epoch_us, epoch_ns
+    """
+    if not value or value in EPOCHS:
+        return value
+    unknown = _DIRECTIVE.sub("", value)
+    if "%" in unknown:
+        wrong = unknown[unknown.index("%") :][:2]
+        raise ValueError(
+            f"{value!r} has {wrong!r}, which no format has: %d, %m, %Y, %H, %M, %S and the like are known"
+        )
+    if unknown == value:
+        meant = re.sub("yyyy|YYYY|[yY]{2}|MM|dd|DD|HH|hh|mm|ss", lambda found: _letters(found[0]), value)
+        raise ValueError(
+            f'{value!r} has no directive such as %d: write "{meant if "%" in meant else "%Y-%m-%d"}", or'
+            f" {', '.join(EPOCHS)}"
+        )
+    return value
+
+
+def _letters(text: str) -> str:
+    return _LETTERS.get(text) or _LETTERS[text.lower()]
+
+
 _MEMORY = re.compile(r"\s*([0-9]+(?:[.][0-9]+)?)\s*([KMGT]i?B)\s*", re.IGNORECASE)
 _LEAST_MEMORY = 64 * 10**6
 
@@ -113,6 +161,11 @@ class TableSource(TextForm):
         if not isinstance(value, dict):
             return value
         return {name: (files,) if isinstance(files, str) else files for name, files in value.items()}
+
+    @field_validator("time_format")
+    @classmethod
+    def _is_a_format(cls, value: str) -> str:
+        return time_format_text(value)
 
     @field_validator("time_zone")
     @classmethod

@@ -120,10 +120,10 @@ def yaml_advice(error: yaml.YAMLError, text: str) -> str:
     """
     if isinstance(error, ImpossibleDayError):
         return "correct the day"
-    mark = getattr(error, "problem_mark", None)
+    mark: Any = getattr(error, "problem_mark", None)
     lines = text.splitlines()
     line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
-    if "\t" in line[: len(line) - len(line.lstrip())]:
+    if mark is not None and "\t" in line[: len(line) - len(line.lstrip())]:
         return f"indent line {mark.line + 1} with blanks, YAML takes no tabs there"
     said = str(error)
     pair = re.fullmatch(r"\s*(?:- )?([\w.]+):\s+([^'\"{\[].*?)\s*", line)

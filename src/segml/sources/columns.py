@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from segml.config import TableSource
 from segml.engine.duckdb import quoted
 from segml.errors import did_you_mean
-from segml.sources.files import RawTable, identifier
+from segml.sources.files import RawTable, delimiter_advice, identifier
 from segml.sources.numbers import NumberForm, grouped_rule, number_advice
 from segml.sources.time_hints import time_advice
 from segml.sources.times import Clock, days, has_offset, has_two_digit_year, plausible_days
@@ -24,7 +24,6 @@ from segml.time_windows import SECONDS_PER_DAY
 _EXACT = "decimal(18, 6)"  # a 64-bit integer inside: up to a trillion, half the time of wider ones
 _SEEN = 300  # distinct values that advice is computed from
 _NEAREST = 20  # names whose nearest is looked for
-_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 _TWO_DIGITS = "a year of two digits that may be of another century"
 _STANDS_IN = "a day that systems write where they have none"
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
@@ -242,7 +241,7 @@ def check_mapping(
             f"the files have no column {theirs!r}{did_you_mean(theirs, raw.types) if at < _NEAREST else ''}",
             table.name,
             name,
-            hint=_delimiter_advice(source, raw),
+            hint=delimiter_advice(tuple(raw.types), source.delimiter),
         )
         for at, (name, theirs) in enumerate(absent)
     ]
@@ -253,14 +252,6 @@ def check_mapping(
             if name not in mapped.values()
         ]
     return found
-
-
-def _delimiter_advice(source: TableSource, raw: RawTable) -> str:
-    """Return the delimiter of a header that was read as one column."""
-    for mark, shown in ((";", ";"), ("\t", "\\t"), ("|", "|"), (",", ",")):
-        if len(raw.types) == 1 and mark in next(iter(raw.types)) and mark != source.delimiter:
-            return f'the header is parted by {_MARKS[mark]}: set `delimiter: "{shown}"` in its table'
-    return ""
 
 
 def typed_table(table: Table, source: TableSource, raw: RawTable, zone: str) -> TypedTable:

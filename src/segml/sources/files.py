@@ -42,6 +42,7 @@ _OTHER_TABLES = (
     ".jsonl",
     ".ndjson",
 )
+_MARKS = {";": (";", "semicolons"), "\t": ("\\t", "tabs"), "|": ("|", "bars"), ",": (",", "commas")}
 _BLANKS = " "
 _NEVER_IN_TEXT = "\x1f"
 
@@ -126,17 +127,24 @@ def _unread_tables(folder: Path) -> list[Path]:
 
 def _why_not(pattern: str, root: Path, folder: Path | None, left: list[Path]) -> str:
     if left:
-        kinds = sorted({f"{file.name} is {kind_of(file).what}" for file in left})
-        shown = ", ".join(kinds[:3]) + (f" and {len(kinds) - 3} more" if len(kinds) > 3 else "")
         return (
-            f"the folder {pattern!r} has tables that are not read: {shown}; save them as CSV, or name the files to"
-            " read, such as *.csv"
+            f"the folder {pattern!r} has tables that are not read: {_kinds_in(left)}; save them as CSV, or name the"
+            " files to read, such as *.csv"
         )
     if folder is not None:
-        return f"the folder {pattern!r} has no file ending in {', '.join(_SUFFIXES)}"
+        there = sorted(_visible(folder))
+        return (
+            f"the folder {pattern!r} has no file ending in {', '.join(_SUFFIXES)}"
+            f" ({_kinds_in(there) if there else 'it is empty'})"
+        )
     above = (root / pattern).parent
     near = did_you_mean(Path(pattern).name, [path.name for path in above.iterdir()]) if above.is_dir() else ""
     return f"no file at {pattern!r}{near}"
+
+
+def _kinds_in(files: list[Path]) -> str:
+    shown = [f"{file.name} is {kind_of(file).what}" for file in files[:3]]
+    return ", ".join(shown) + (f" and {len(files) - 3:,} more" if len(files) > 3 else "")
 
 
 def _kind(file: Path) -> str:
@@ -358,6 +366,20 @@ def _read_blanks_sql(names: Sequence[str], listed: str, packed: str) -> str:
     )
 
 
+def delimiter_advice(names: Sequence[str], delimiter: str) -> str:
+    """Return the delimiter of a header that was read as one column; nothing where it was cut.
+
+    Examples
+    --------
+    >>> delimiter_advice(["id;amount"], ",")
+    'the header is parted by semicolons: set `delimiter: ";"`'
+    """
+    for mark, (shown, name) in _MARKS.items():
+        if len(names) == 1 and mark in names[0] and mark != delimiter:
+            return f'the header is parted by {name}: set `delimiter: "{shown}"`'
+    return ""
+
+
 def identifier(name: str) -> str:
     """Return a quoted SQL name.
 
@@ -401,8 +423,8 @@ def first_line(error: Exception) -> str:
 def _undeclared(said: str) -> str:
     """Only declared files are read: the hash of what was read is what a model is known by."""
     file = re.search(r'"([^"]+)"', said)
-    named = f" {file[1]!r}" if file else ""
+    named = f" {file[1]!r}" if file else " files"
     return (
-        f"it reads{named}, which the configuration does not declare: name the file under `also` and read it by that"
-        " name"
+        f"it reaches{named}, which the configuration does not declare: name the file under `also` and read it by"
+        " that name"
     )

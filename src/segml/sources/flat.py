@@ -34,6 +34,7 @@ from segml.engine.duckdb import DuckDBEngine
 from segml.engine.keys import arm_sql
 from segml.errors import ConfigurationError, DataError, did_you_mean, first_of
 from segml.models.flat_columns import texts
+from segml.sources.files import delimiter_advice
 from segml.sources.flat_reading import find_flat_files, read_rows
 from segml.sources.packages import fetch_package
 from segml.tables.ids import id_column
@@ -286,10 +287,7 @@ def _refuse_unknown(present: Sequence[str], config: FlatConfig, labelled: bool) 
     needed = [name for name in needed if name and name not in present]
     near = [f"{name!r}{did_you_mean(name, present)}" for name in needed[:20]]
     if needed:
-        step = f"it has {', '.join(first_of(present))}"
-        for mark, shown in ((";", ";"), ("\t", "\\t"), ("|", "|"), (",", ",")):
-            if len(present) == 1 and mark in present[0] and mark != source.delimiter:
-                step = f'its header is parted otherwise: set `delimiter: "{shown}"` under `flat`'
+        step = delimiter_advice(present, source.delimiter) or f"it has {', '.join(first_of(present))}"
         more = f" and {len(needed) - 20:,} more" if len(needed) > 20 else ""
         raise DataError(f"the table lacks the columns {', '.join(near)}{more}", step)
 

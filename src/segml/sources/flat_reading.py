@@ -118,7 +118,8 @@ def read_rows(
     DataError
         Files that can't be read, or numbers whose decimal mark groups digits.
     """
-    with DuckDBEngine(memory=memory, threads=1) as engine, engine.confined(paths) as connection:
+    engine = DuckDBEngine(memory=memory, threads=1)
+    with engine, engine.confined(paths) as connection:
         connection.execute("set TimeZone = 'UTC'")
         try:
             raw = register_files(connection, "flat", "flat_rows", paths, root, layout_of(form))

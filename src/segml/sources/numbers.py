@@ -193,6 +193,8 @@ def number_advice(values: Sequence[str], now: NumberForm) -> str:
         return (
             "digits are grouped by two (1,00,000): write them ungrouped, or take the commas off in a `query`"
         )
+    if now.thousands and re.fullmatch(r"[\d.,' ]+", values[0]):
+        return f"{values[0]} is not grouped by three as `thousands` says: correct it in the file"
     return ""
 
 

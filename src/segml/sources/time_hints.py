@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+from segml.config.tables import EPOCHS
 from segml.engine.duckdb import quoted
-from segml.sources.times import EPOCHS, has_two_digit_year
+from segml.sources.times import has_two_digit_year
 from segml.tables.checks import Fetch
 
 _DAYS = (
@@ -72,6 +74,8 @@ def time_advice(fetch: Fetch, values: Sequence[str], now: str) -> str:
     if certain:
         named = " or ".join(f'`time_format: "{form}"`' for form in certain[:3])
         return f"times like {values[0]} need {named}: no value tells which, you have to"
+    if not now and re.match(r"\d{4}-\d{2}-\d{2}", values[0]):
+        return f"{values[0]} has the form of a time, and no calendar or clock has it: correct it in the file"
     return ""
 
 

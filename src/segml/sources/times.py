@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from segml.config.tables import EPOCHS
 from segml.engine.duckdb import quoted
 from segml.tables.checks import EARLIEST, LATEST
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
@@ -24,7 +25,6 @@ OFFSET_PATTERN = f"^{_DAY}[T ]{_CLOCK} ?{_OFFSET}$"
 DAY_PATTERN = f"^{_DAY}([T ]0{{1,2}}:00(:00([.]0+)?)?)?$"
 
 
-EPOCHS = {"epoch": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": 1_000_000_000}
 _EARLIEST, _LATEST = EARLIEST.seconds, LATEST.seconds
 _NEAR_1970 = 10_000_000  # seconds: what another unit, or a spreadsheet's day number, comes to
 _FIRST_TWO_DIGIT, _LAST_TWO_DIGIT = 1970, 2039  # strptime's own border lies between 68 and 69
