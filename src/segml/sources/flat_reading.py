@@ -289,10 +289,12 @@ def _told(
         if fitting is not None and (setting := fitting.setting(number)):
             by_setting.setdefault(setting, []).append(f"{name} ({values[0]})")
         elif described[name].numbers >= _NEARLY * described[name].known:
-            left = described[name].known - described[name].numbers - described[name].no_number
+            known = described[name].known
+            left = known - described[name].numbers - described[name].no_number
+            shown = ", ".join(first_of([value for value in values if not number.reads(value)], 3))
             notes.append(
-                f"the column {name} is read as text: {left:,} of {described[name].known:,} values are no numbers"
-                f" ({', '.join(values[:3])}); name them under `flat.missing` if they stand for nothing"
+                f"the column {name} is read as text: {left:,} of {known:,} values are no numbers ({shown}); name them"
+                " under `flat.missing` if they stand for nothing"
             )
     notes += [
         f"these columns look like numbers and are read as text: {', '.join(first_of(names))}; set {setting} under"
