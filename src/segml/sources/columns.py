@@ -47,7 +47,8 @@ class TypedColumn:
     time_text: bool = False
     stored_name: str = ""
     exact: str = ""  # of money: major units, before they are rounded
-    parsed: str = ""  # of times and dates: whatever the text says, plausible or not
+    parsed: str = ""  # of times and dates: the name of whatever the text says, plausible or not
+    parsed_sql: str = ""  # ... and its SQL: computed once, used often
     form: NumberForm | None = None  # of numbers in text
     time_format: str = ""
 
@@ -74,6 +75,15 @@ class TypedTable:
     where: str
 
     @property
+    def rows(self) -> str:
+        """The rows that are read, with the values that are computed once."""
+        listed = "".join(
+            f", {column.parsed_sql} as {column.parsed}" for column in self.columns if column.parsed
+        )
+        condition = f" where {self.where}" if self.where else ""
+        return f"(select *{listed} from {self.relation}{condition}) as prepared"
+
+    @property
     def names(self) -> list[str]:
         """Stored names, in catalogue order."""
         return [column.name for column in self.columns]
@@ -81,8 +91,7 @@ class TypedTable:
     def sql(self) -> str:
         """Return the query: typed columns and `marks`."""
         listed = ", ".join(f"{column.typed} as {column.name}" for column in self.columns)
-        condition = f" where {self.where}" if self.where else ""
-        return f"select {listed}, {self._marks()} as marks from {self.relation}{condition}"
+        return f"select {listed}, {self._marks()} as marks from {self.rows}"
 
     def _marks(self) -> str:
         bits = []
@@ -166,22 +175,21 @@ class TypedTable:
 
     def _values(self, fetch: Fetch, column: TypedColumn, wrong: str) -> list[str]:
         """Return values of a column, those that were not read first: what advice is computed from."""
-        also = f" and ({self.where})" if self.where else ""
         text = f"cast({column.raw} as varchar)"
         found = fetch(
-            f"select value from (select distinct {text} as value, {wrong} as wrong from {self.relation}"
-            f" where {column.raw} is not null{also}) as seen order by wrong desc, value limit {_SEEN}"
+            f"select value from (select distinct {text} as value, {wrong} as wrong from {self.rows}"
+            f" where {column.raw} is not null) as seen order by wrong desc, value limit {_SEEN}"
         )
         return [value for (value,) in found]
 
     def _grouped(self, fetch: Fetch, column: TypedColumn) -> list[Violation]:
         """Refuse a column whose decimal mark groups digits; a few such values among others are decimals."""
-        form, also = column.form, f" where ({self.where})" if self.where else ""
+        form = column.form
         assert form is not None
         three = form.three_digits_sql(column.raw)
         conditions = (form.marked_sql(column.raw), three, form.thousandths_sql(column.raw))
         counts = ", ".join(f"count(*) filter (where {condition})" for condition in conditions)
-        marked, count, thousandths = fetch(f"select {counts} from {self.relation}{also}")[0]
+        marked, count, thousandths = fetch(f"select {counts} from {self.rows}")[0]
         if thousandths or 2 * count <= marked:
             return []
         text, hint = grouped_rule(int(count), int(marked), form)
@@ -195,7 +203,7 @@ class TypedTable:
     def _violation(
         self, fetch: Fetch, column: TypedColumn, condition: str, text: str, hint: str = ""
     ) -> Violation:
-        matching = f"from {self.relation} where {condition}" + (f" and ({self.where})" if self.where else "")
+        matching = f"from {self.rows} where {condition}"
         count = int(fetch(f"select count(*) {matching}")[0][0])
         rows: tuple[str, ...] = ()
         if not column.column.personal:
@@ -291,16 +299,28 @@ def present(expression: str, sql_type: str, source: TableSource) -> str:
 
 
 def _typed(column: Column, raw: str, sql_type: str, source: TableSource, clock: Clock) -> TypedColumn:
+    parsed = identifier(f"~{column.name} parsed")
     if column.type == "time":
         text = sql_type == "VARCHAR" and not clock.format
-        parsed = clock.seconds(raw, sql_type)
         return TypedColumn(
-            column, raw, clock.plausible(parsed), text, parsed=parsed, time_format=clock.format
+            column,
+            raw,
+            clock.plausible(parsed),
+            text,
+            parsed=parsed,
+            parsed_sql=clock.seconds(raw, sql_type),
+            time_format=clock.format,
         )
     if column.type == "date":
-        parsed = days(raw, sql_type, clock.format)
         typed = plausible_days(parsed, clock.format, births="birth" in column.name)
-        return TypedColumn(column, raw, typed, parsed=parsed, time_format=clock.format)
+        return TypedColumn(
+            column,
+            raw,
+            typed,
+            parsed=parsed,
+            parsed_sql=days(raw, sql_type, clock.format),
+            time_format=clock.format,
+        )
     if column.type == "flag":
         return TypedColumn(column, raw, _flag(raw))
     if column.type == "text":
