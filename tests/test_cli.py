@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import signal
 import subprocess
@@ -199,6 +200,21 @@ def test_ctrl_c_at_any_moment_leaves_what_was_there_and_the_next_run_finishes(sh
         assert set(after) == {name.removeprefix("lists/") for name in before if name.startswith("lists/")}
     assert main(["run", str(config), "--quiet"]) == 0
     assert not list((config.parent / "data").rglob(".writing-*"))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_of_few_characters_is_shown_plain_ones(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    shown, config = io.BytesIO(), shop(one_order_each(40))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding=encoding))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert main(["data", str(config), "--set", "title=Rødkjær \u2713 \udce5"]) == 0
+    sys.stdout.flush()
+    told = shown.getvalue().decode(encoding)
+    tick = "\u2713" if encoding == "utf-8" else "+"
+    assert f"{tick} data" in told
+    assert {"ascii": "Rodkjaer + ?", "latin-1": "Rødkjær + ?", "utf-8": "Rødkjær \u2713 ?"}[encoding] in told
 
 
 def test_help_teaches_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from segml.campaigns.catalogue import load_campaigns
 from segml.config import Config, TableSource, load_config, project_root, validated
 from segml.errors import ConfigurationError
+from segml.measurement.goals import load_goals
 from segml.tables.catalog import TABLES
 
 PROJECT = Path(__file__).parents[1]
@@ -167,3 +169,103 @@ def test_anchors_and_merged_keys_are_no_duplicates(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigurationError, match="unknown key 'gone'"):
         load_config(written(tmp_path, merged))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: &a [*a]", "an alias that holds itself"),
+        ("a: " + "[" * 3_000 + "]" * 3_000, "more than 40 levels"),
+        ("{a: " * 3_000 + "1" + "}" * 3_000, "more than 40 levels"),
+        ("seed: " + "9" * 5_000, "Exceeds the limit"),
+        ("as_of: 2023-02-30", "2023-02-30 is no day there is"),
+    ],
+)
+def test_yaml_that_can_not_be_meant_is_one_short_error(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load_config(written(tmp_path, text))
+    assert len(str(caught.value).splitlines()) <= 4
+
+
+@pytest.mark.parametrize("inner", ["[{}]", "{{<<: [{}]}}"])
+def test_aliases_that_unfold_without_end_are_refused(tmp_path: Path, inner: str) -> None:
+    lines = ["a: &a {k: 1}"]
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True):
+        lines.append(f"{name}: &{name} " + inner.format(", ".join([f"*{before}"] * 9)))
+    with pytest.raises(ConfigurationError, match="aliases unfolded"):
+        load_config(written(tmp_path, "\n".join(lines)))
+
+
+def test_a_value_that_needs_quotes_is_shown_with_them(tmp_path: Path) -> None:
+    text = MINIMAL.replace("{files: orders.csv", "{time_format: %d.%m.%Y, files: orders.csv")
+    with pytest.raises(ConfigurationError, match="put the value in quotes"):
+        load_config(written(tmp_path, text))
+    with pytest.raises(ConfigurationError, match=r'put the value in quotes: time_format: "%d\.%m\.%Y"'):
+        load_config(written(tmp_path, "tables:\n  orders:\n    time_format: %d.%m.%Y\n"))
+
+
+def test_ten_thousand_mistakes_are_told_on_one_screen(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="has 10,000 mistakes") as caught:
+        load_config(written(tmp_path, MINIMAL + "".join(f"key{i}: 1\n" for i in range(10_000))))
+    assert len(str(caught.value).splitlines()) <= 30
+    assert "and 9,980 more" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("as_of=2023-02-30", "2023-02-30"),
+        ("as_of='2023-02-30'", "2023-02-30 is not a day"),
+        ("as_of=no", "is not a day"),
+        ("cleaning.events_before=2023-02-30", "2023-02-30"),
+        ("memory=4 gigs", "4 gigs is no amount of memory"),
+        ("memory=4", "no amount of memory"),
+        ("memory=80%", "no amount of memory"),
+        ("memory=1KB", "too little memory"),
+        ("tables.orders.delimiter=;;;;;", "up to 4 bytes"),
+        ("tables.orders.thousands=.", "one mark can't be both"),
+        ("tables.orders.encoding=windows-1253x", "did you mean 'windows-1252'"),
+        ("tables.orders.time_format=dd.MM.yyyy", 'write "%d.%m.%Y"'),
+        ("tables.orders.time_format=%Q", "'%Q', which no format has"),
+    ],
+)
+def test_values_that_can_not_be_are_configuration_errors(tmp_path: Path, setting: str, said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(written(tmp_path, MINIMAL), [setting])
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("day", ["2023-02-30", "'2023-02-30'"])
+def test_a_goal_of_an_impossible_day_is_a_configuration_error(tmp_path: Path, day: str) -> None:
+    goal = f"goals: [{{kpi: active_share, baseline: 1, target: 2, since: 2022-01-01, deadline: {day}}}]"
+    (tmp_path / "goals.yaml").write_text(goal)
+    with pytest.raises(ConfigurationError, match="2023-02-30"):
+        load_goals(tmp_path / "goals.yaml")
+
+
+def test_a_campaign_of_an_impossible_day_is_a_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "hello.yaml").write_text("name: hello\nbudget: 2023-02-30\n")
+    with pytest.raises(ConfigurationError, match="2023-02-30 is no day there is"):
+        load_campaigns(tmp_path)
+
+
+def test_a_tab_and_an_amount_of_memory_are_read_in_their_spellings(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, MINIMAL), [r"tables.orders.delimiter=\t", "memory=1.5 gib"])
+    assert (config.tables["orders"].delimiter, config.memory) == ("\t", "1.5GiB")
+
+
+def test_a_configuration_that_can_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, MINIMAL)
+    file.write_bytes("base: shåp".encode("latin-1"))
+    with pytest.raises(ConfigurationError, match="not UTF-8 text: byte 0xe5"):
+        load_config(file)
+
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    with pytest.raises(ConfigurationError, match=r"shop\.yaml can't be read: Permission denied"):
+        load_config(file)

@@ -108,7 +108,7 @@ def test_r06_too_few_rows_are_told_with_the_number_that_is_missing(project):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: t.assign(id=t["id"].where(t.index != 3, "p0000")), "1 repeat one"),
+        (lambda t: t.assign(id=t["id"].where(t.index != 3, "p0000")), "1 row repeats an id .p0000."),
         (lambda t: t.drop(columns="left").rename(columns={"plan": "lefft"}), "'left' .did you mean 'lefft'"),
         (lambda t: t.assign(left=t["calls"]), "and two are predicted"),
         (
@@ -123,6 +123,100 @@ def test_a_wrong_table_is_refused_in_words(project, change, said):
     with pytest.raises(DataError) as caught:
         read_flat(config(project))
     assert pd.Series([str(caught.value)]).str.contains(said).all(), caught.value
+
+
+def flat_text(project, *rows: str, settings: tuple[str, ...] = ()):
+    (project / "people.csv").write_text("\n".join(rows) + "\n")
+    return read_flat(config(project, "list={consent: {required: false, basis: test}}", *settings))
+
+
+def test_ids_of_a_flat_table_stay_as_they_stand(project):
+    assert list(flat_text(project, "id,left", "0000164,0", "0000007,1").features.index) == [
+        "0000007",
+        "0000164",
+    ]
+    assert list(flat_text(project, "id,left", "12E5,0", "ab1,1").features.index) == ["12E5", "ab1"]
+    long = [str(9_007_199_254_740_993 + i) for i in range(6)]
+    table = flat_text(project, "id,left", *[f"{i},{n % 2}" for n, i in enumerate(long)], ",0")
+    assert list(table.features.index) == long
+    assert any(note.startswith("1 row has no id, and left out") for note in table.notes)
+    assert not any("repeat" in note for note in table.notes)
+
+
+def test_ids_of_nobody_are_left_out_and_told_unless_they_are_kept(project):
+    rows = ("id,left", "NA,0", "NULL,1", "guest,0", "a,1", "0,0")
+    table = flat_text(project, *rows)
+    assert list(table.features.index) == ["a"]
+    assert "4 rows have an id that stands for no customer (0, NA, NULL, ... and 1 more)" in " ".join(
+        table.notes
+    )
+    kept = flat_text(project, *rows, settings=("flat.placeholder_customer=keep",))
+    assert list(kept.features.index) == ["0", "NA", "NULL", "a", "guest"]
+    for setting, said in (
+        ("placeholder_customer", "4 rows have an id that stands"),
+        ("missing_customer", "1 row has no id"),
+    ):
+        with pytest.raises(DataError, match=said):
+            flat_text(project, *rows, ",1", settings=(f"flat.{setting}=refuse",))
+
+
+def test_ids_that_lost_their_digits_are_refused(project):
+    with pytest.raises(DataError, match=r"scientific notation \(4\.57123E\+12\)"):
+        flat_text(project, "id,left", "4.57123E+12,0", "17,1")
+    pd.DataFrame({"id": [9.1e15, 1.0], "left": [0, 1]}).to_parquet(project / "people.parquet")
+    with pytest.raises(DataError, match="1 floating-point numbers above 9,007,199,254,740,992"):
+        read_flat(config(project, "flat.files=people.parquet", "list={consent: {required: false, basis: t}}"))
+    pd.DataFrame({"id": [17850.0, 1.0], "left": [0, 1]}).to_parquet(project / "people.parquet")
+    table = read_flat(
+        config(project, "flat.files=people.parquet", "list={consent: {required: false, basis: t}}")
+    )
+    assert list(table.features.index) == ["1", "17850"]
+
+
+def test_numbers_of_a_flat_table_follow_its_settings_or_are_told(project):
+    rows = ("id;x;y;z;left", "a;0,5;1.234,5;NA;0", "b;1,5;2,5;3;1")
+    table = flat_text(project, *rows, settings=("flat.delimiter=;",))
+    told = " ".join(table.notes)
+    assert 'look like numbers and are read as text: x (0,5); set `decimal: ","` under `flat`' in told
+    assert 'y (1.234,5); set `decimal: ","` and `thousands: "."`' in told
+    settings = ("flat.delimiter=;", "flat.decimal=','", "flat.thousands='.'")
+    read = flat_text(project, *rows, settings=settings).features
+    assert read[["x", "y"]].to_numpy().tolist() == [[0.5, 1234.5], [1.5, 2.5]]
+    assert read["z"].isna().tolist() == [True, False]
+    with pytest.raises(DataError, match="2 of 2 amounts with a comma have three digits behind it"):
+        flat_text(project, "id;x;left", "a;1,001;0", "b;2,500;1", settings=settings)
+
+
+def test_what_is_read_otherwise_than_it_looks_is_told(project):
+    rows = [f"p{i},{i if i else 'oops'},{i:04d},{i + 1}.125,NA,{i % 2}" for i in range(10)]
+    table = flat_text(project, "id,x,code,points,plan,left", *rows)
+    told = " ".join(table.notes)
+    assert "the column x is read as text: 1 of 10 values are no numbers (oops)" in told
+    assert "numbers with leading zeros are read as numbers: code" in told
+    assert "three digits behind the point in most values of points" in told
+    assert set(table.features["plan"]) == {
+        "NA"
+    }  # a text is not missing because it reads like a word for nothing
+    codes = flat_text(project, "id,x,code,points,plan,left", *rows, settings=("flat.categorical=code",))
+    assert codes.features["code"].tolist()[:2] == ["0000", "0001"]
+
+
+def test_files_of_a_flat_table_pass_the_same_door(project):
+    (project / "people[1].csv").write_bytes("id;city;left\na;Århus;0\nb;Oslo;1\n".encode("cp1252"))
+    named = ("flat.files=people[1].csv", "flat.delimiter=;", "list={consent: {required: false, basis: t}}")
+    with pytest.raises(DataError, match="not UTF-8 text"):
+        read_flat(config(project, *named))
+    assert read_flat(config(project, *named, "flat.encoding=windows-1252")).features["city"].tolist() == [
+        "Århus",
+        "Oslo",
+    ]
+    (project / "people[1].csv").write_bytes(b"PK\x03\x04")
+    with pytest.raises(DataError, match="is a ZIP archive"):
+        read_flat(config(project, *named))
+    with pytest.raises(ConfigurationError, match="2023-02-30"):
+        config(project, "as_of=2023-02-30")
+    with pytest.raises(ConfigurationError, match="no amount of memory"):
+        config(project, "memory=4 gigs")
 
 
 def test_the_latest_rows_are_the_test_where_the_table_knows_when_a_row_was_drawn(project):

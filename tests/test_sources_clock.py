@@ -92,14 +92,14 @@ def clock(report: IngestReport) -> tuple[str, str]:
 
 
 def test_far_orders_are_left_out_with_rows_and_money_and_named(base: MadeUpBase) -> None:
-    extra = ("x,c1,2099-01-01,9", "y,c1,1900-01-01,4", "z,c2,2025-07-01,2")
+    extra = ("x,c1,2099-01-01,9", "y,c1,1950-03-02,4", "z,c2,2025-07-01,2")
     report = base.add("orders", daily_orders(*extra)).ingest(horizons=HORIZONS)
     assert clock(report) == ("2023-01-01", "2023-10-28")
     counted = report.tables["orders"]
     assert counted.reasons == {"far_from_all_orders": 3}
     assert counted.money == {"far_from_all_orders": 1500}
     (far,) = report.diagnostics
-    assert [each.value for each in far.examples] == ["1900-01-01", "2025-07-01", "2099-01-01"]
+    assert [each.value for each in far.examples] == ["1950-03-02", "2025-07-01", "2099-01-01"]
 
 
 def test_the_retention_counts_from_the_bulk(base: MadeUpBase) -> None:
@@ -138,17 +138,17 @@ def test_another_longest_horizon_reads_again(base: MadeUpBase) -> None:
 def test_births_joinings_and_events_of_another_time_are_told(base: MadeUpBase) -> None:
     base.add("orders", daily_orders())
     people = [f"c{i},2022-01-01,1980-01-01" for i in range(17)]
-    people += ["c17,2029-01-01,2068-05-05", "c18,2023-01-01,1900-01-01", "c19,2023-10-30,1999-01-01"]
+    people += ["c17,2029-01-01,2068-05-05", "c18,2023-01-01,1901-01-01", "c19,2023-10-30,1999-01-01"]
     base.add("customers", csv_text(["customer_id", "joined_at", "birth_date"], *people))
-    visits = ["c1,2031-01-01,visit", "c2,1970-01-01,visit", "c3,2023-05-05,visit"]
+    visits = ["c1,2031-01-01,visit", "c2,1971-01-01,visit", "c3,2023-05-05,visit"]
     base.add("web_events", csv_text(["customer_id", "occurred_at", "event"], *visits))
     found = {d.kind: (d.rows, d.examples[0].value) for d in base.ingest(horizons=HORIZONS).diagnostics}
     assert found == {
         "future_births": (1, "2068-05-05"),
-        "early_births": (1, "1900-01-01"),
+        "early_births": (1, "1901-01-01"),
         "future_joinings": (1, "2029-01-01"),
         "late_events": (1, "2031-01-01"),
-        "early_events": (1, "1970-01-01"),
+        "early_events": (1, "1971-01-01"),
     }
 
 

@@ -87,7 +87,7 @@ def test_money_of_binary_doubles_rounds_as_it_was_written(base: MadeUpBase) -> N
         {
             "order_id": [1.0, 2.0],
             "customer_id": [17850.0, 12346.0],
-            "ordered_at": pa.array([0, 86_400_000_000], pa.timestamp("us")),
+            "ordered_at": pa.array([1_483_228_800_000_000, 1_483_315_200_000_000], pa.timestamp("us")),
             "amount": [1.005, 2.675],
         }
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from segml import __version__
 from segml.errors import SegmlError
+from segml.plain_characters import show_on_any_terminal
 
 if TYPE_CHECKING:
     from segml.pipelines.narration import Narrator
@@ -99,6 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    show_on_any_terminal()
     options = build_parser().parse_args(arguments)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:

@@ -7,7 +7,10 @@ exits with `exit_code`. Anything else that escapes is a bug in segml, and is sho
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+MOST_LINES = 26
+_MOST_IN_A_LINE = 1_200
 
 
 class SegmlError(Exception):
@@ -24,8 +27,8 @@ class SegmlError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, next_step: str = "") -> None:
-        self.message = message
-        self.next_step = next_step
+        self.message = message = _bounded(message)
+        self.next_step = next_step = _bounded(next_step)
         super().__init__(f"{message}\n  Next step: {next_step}" if next_step else message)
 
 
@@ -69,6 +72,30 @@ class EngineUnavailableError(SegmlError):
     """The engine asked for is not installed or could not start."""
 
     exit_code = 8
+
+
+def _bounded(text: str) -> str:
+    """Return a text that fits on one screen, whatever was put into it."""
+    lines = text.split("\n")
+    if len(lines) > MOST_LINES:
+        lines = [*lines[: MOST_LINES - 1], f"  ... and {len(lines) - MOST_LINES + 1:,} more lines"]
+    return "\n".join(
+        line if len(line) <= _MOST_IN_A_LINE else f"{line[:_MOST_IN_A_LINE]} ..." for line in lines
+    )
+
+
+def first_of(items: Sequence[str], most: int = 20) -> list[str]:
+    """Return the first items, and in place of the others how many they are.
+
+    Examples
+    --------
+    >>> first_of(["a", "b", "c", "d"], most=2)
+    ['a', 'b', '... and 2 more']
+    >>> first_of(["a", "b"], most=2)
+    ['a', 'b']
+    """
+    left = len(items) - most
+    return [*items[:most], f"... and {left:,} more"] if left > 0 else list(items)
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

@@ -26,7 +26,16 @@ from segml.config.reading import (
     read_settings_file,
     validated,
 )
-from segml.config.tables import CleaningSettings, IdentitySettings, TableSource, checked_zone, day_text
+from segml.config.tables import (
+    CleaningSettings,
+    IdentitySettings,
+    Memory,
+    TableSource,
+    checked_zone,
+    day_text,
+    memory_text,
+)
+from segml.config.text_form import TextForm
 
 __all__ = [
     "BandSettings",
@@ -43,6 +52,7 @@ __all__ = [
     "IdentitySettings",
     "ListSettings",
     "LoyaltySettings",
+    "Memory",
     "ModelSettings",
     "OfferSettings",
     "ScoringSettings",
@@ -50,10 +60,12 @@ __all__ = [
     "SendTimeSettings",
     "Settings",
     "TableSource",
+    "TextForm",
     "TierSettings",
     "checked_zone",
     "day_text",
     "load_config",
+    "memory_text",
     "project_root",
     "read_configuration",
     "read_settings_file",

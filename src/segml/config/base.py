@@ -19,7 +19,14 @@ from segml.config.models import (
     ScoringSettings,
 )
 from segml.config.reading import Settings, read_configuration, validated
-from segml.config.tables import CleaningSettings, IdentitySettings, TableSource, checked_zone, day_text
+from segml.config.tables import (
+    CleaningSettings,
+    IdentitySettings,
+    Memory,
+    TableSource,
+    checked_zone,
+    day_text,
+)
 from segml.errors import ConfigurationError
 
 
@@ -60,7 +67,7 @@ class Config(Settings):
         default="duckdb",
         description="duckdb, or the path of an engine file such as configs/engine/spark.yaml",
     )
-    memory: str = Field(default="", description="memory the embedded engine may use, such as 4GB")
+    memory: Memory = Field(default="", description="memory the embedded engine may use, such as 4GB")
     data_folder: str = "data"
     models_folder: str = "mlruns"
     cleaning: CleaningSettings = CleaningSettings()

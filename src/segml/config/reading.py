@@ -10,9 +10,11 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from segml.errors import ConfigurationError, did_you_mean
+from segml.config.yaml_text import ImpossibleDayError, read_yaml, yaml_advice
+from segml.errors import ConfigurationError, did_you_mean, first_of
 
 T = TypeVar("T", bound="Settings")
+_DESCRIBED = 21  # one more than is shown: looking for the nearest name takes its time
 
 
 class Settings(BaseModel):
@@ -51,52 +53,44 @@ def validated(model: type[T], raw: Mapping[str, Any], where: str) -> T:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        lines = [_describe(model, item) for item in error.errors()]
+        count = error.error_count()
+        lines = first_of([_describe(model, item) for item in error.errors(include_url=False)[:_DESCRIBED]])
+        if count > _DESCRIBED:
+            lines[-1] = f"... and {count - len(lines) + 1:,} more"
         raise ConfigurationError(
-            f"{where} has {len(lines)} mistake{'s' if len(lines) > 1 else ''}:\n  - " + "\n  - ".join(lines),
+            f"{where} has {count:,} mistake{'s' if count > 1 else ''}:\n  - " + "\n  - ".join(lines),
             "correct these keys and values; src/segml/config/ and the files in configs/ show every setting",
         ) from None
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without the trap that of two equal keys the last one wins in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[Any, int] = {}
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key, line = self.construct_object(key_node), key_node.start_mark.line + 1
-            if key in seen:
-                raise yaml.YAMLError(f"the key {key!r} stands twice, in lines {seen[key]} and {line}")
-            seen[key] = line
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(text: str) -> Any:
-    """Return what a YAML text says.
-
-    Raises
-    ------
-    yaml.YAMLError
-        No YAML, or a key that stands twice.
-
-    Examples
-    --------
-    >>> read_yaml("{a: 1, b: [x, y]}")
-    {'a': 1, 'b': ['x', 'y']}
-    """
-    return yaml.load(text, Loader=_StrictLoader)  # a SafeLoader: no tag constructs anything
-
-
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        raw = read_yaml(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} is not readable YAML: {error}") from error
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{file} is not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start}",
+            "save it as UTF-8",
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} can't be read: {error.strerror or error}", "make it readable, or name another file"
+        ) from error
+    raw = yaml_of(text, str(file))
     if not isinstance(raw, dict):
-        raise ConfigurationError(f"{file} must hold keys and values, got {type(raw).__name__}")
+        raise ConfigurationError(
+            f"{file} must hold keys and values, got {type(raw).__name__}", "write lines such as base: shop"
+        )
     return raw
+
+
+def yaml_of(text: str, where: str) -> Any:
+    """Return what a YAML text says; a mistake is a ConfigurationError that says what to write instead."""
+    try:
+        return read_yaml(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(
+            f"{where} is not readable YAML: {error}", yaml_advice(error, text)
+        ) from error
 
 
 def read_settings_file(model: type[T], file: Path) -> T:
@@ -119,7 +113,9 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
         if not isinstance(place, dict):
             raise ConfigurationError(f"{key!r} can't be set: {parent!r} holds no keys")
     try:
-        place[last] = yaml.safe_load(value)
+        place[last] = read_yaml(value)
+    except ImpossibleDayError as error:
+        raise ConfigurationError(f"{override}: {error}", "correct the day") from error
     except yaml.YAMLError:  # a lone comma, or %d.%m.%Y: no YAML, and meant as it stands
         place[last] = value
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from segml.config.reading import Settings
+from segml.config.text_form import TextForm
 from segml.errors import did_you_mean
 
 
@@ -21,11 +23,98 @@ def checked_zone(value: str) -> str:
 
 
 def day_text(value: Any) -> str:
-    """Return an ISO day as text (YAML reads 2018-01-01 as a date); anything else is a ValueError."""
-    return dt.date.fromisoformat(str(value)).isoformat() if value else ""
+    """Return an ISO day as text (YAML reads 2018-01-01 as a date); anything else is a ValueError.
+
+    Examples
+    --------
+    >>> day_text(dt.date(2018, 1, 1)), day_text(None)
+    ('2018-01-01', '')
+    """
+    if value is None or value == "":
+        return ""
+    try:
+        return dt.date.fromisoformat(str(value)).isoformat()
+    except ValueError as error:
+        raise ValueError(f"{value} is not a day ({error}): write a day there is, as YYYY-MM-DD") from None
 
 
-class TableSource(Settings):
+EPOCHS = {"epoch": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": 1_000_000_000}
+_DIRECTIVE = re.compile(r"%(-?[dHIjmMSy]|[aAbBcdfgGHIjmMnpSuUVwWxXyYzZ%])")
+_LETTERS = {
+    "yyyy": "%Y",
+    "yy": "%y",
+    "MM": "%m",
+    "dd": "%d",
+    "DD": "%d",
+    "HH": "%H",
+    "hh": "%H",
+    "mm": "%M",
+    "ss": "%S",
+}
+
+
+def time_format_text(value: str) -> str:
+    """Return a format that times can be read by; another one is a ValueError that says how it is written.
+
+    Examples
+    --------
+    >>> time_format_text("%d.%m.%Y"), time_format_text("epoch_ms")
+    ('%d.%m.%Y', 'epoch_ms')
+    >>> time_format_text("dd.MM.yyyy")
+    Traceback (most recent call last):
+    ...
+    ValueError: 'dd.MM.yyyy' has no directive such as %d: write "%d.%m.%Y", or epoch, epoch_ms, epoch_us, epoch_ns
+    """
+    if not value or value in EPOCHS:
+        return value
+    unknown = _DIRECTIVE.sub("", value)
+    if "%" in unknown:
+        wrong = unknown[unknown.index("%") :][:2]
+        raise ValueError(
+            f"{value!r} has {wrong!r}, which no format has: %d, %m, %Y, %H, %M, %S and the like are known"
+        )
+    if unknown == value:
+        meant = re.sub("yyyy|YYYY|[yY]{2}|MM|dd|DD|HH|hh|mm|ss", lambda found: _letters(found[0]), value)
+        raise ValueError(
+            f'{value!r} has no directive such as %d: write "{meant if "%" in meant else "%Y-%m-%d"}", or'
+            f" {', '.join(EPOCHS)}"
+        )
+    return value
+
+
+def _letters(text: str) -> str:
+    return _LETTERS.get(text) or _LETTERS[text.lower()]
+
+
+_MEMORY = re.compile(r"\s*([0-9]+(?:[.][0-9]+)?)\s*([KMGT]i?B)\s*", re.IGNORECASE)
+_LEAST_MEMORY = 64 * 10**6
+
+
+def memory_text(value: Any) -> str:
+    """Return an amount of memory as the engine reads it; anything else is a ValueError.
+
+    Examples
+    --------
+    >>> memory_text("4 gb"), memory_text("1.5GiB"), memory_text("")
+    ('4GB', '1.5GiB', '')
+    """
+    if value is None or value == "":
+        return ""
+    found = _MEMORY.fullmatch(str(value))
+    if not found:
+        raise ValueError(
+            f"{value} is no amount of memory: a number and KB, MB, GB, TB or KiB to TiB, such as 4GB"
+        )
+    number, letter, binary = float(found[1]), found[2][0].upper(), "i" in found[2].lower()
+    if number * (1024 if binary else 1000) ** ("KMGT".index(letter) + 1) < _LEAST_MEMORY:
+        raise ValueError(f"{value} is too little memory for the engine: give it 64MB or more")
+    return f"{found[1]}{letter}{'i' if binary else ''}B"
+
+
+Memory = Annotated[str, BeforeValidator(memory_text)]
+
+
+class TableSource(TextForm):
     """Where one canonical table comes from, and how its columns are called there."""
 
     files: tuple[str, ...] = Field(description="files, folders or globs of CSV or Parquet")
@@ -48,18 +137,15 @@ class TableSource(Settings):
         description="SQL that reads `source` (the files) and other raw tables by name; replaces columns",
     )
     time_format: str = Field(
-        default="", description="strptime format of time columns in text files, or `epoch` (seconds, UTC)"
+        default="",
+        description="strptime format of time columns in text files, or `epoch`, `epoch_ms`, `epoch_us` (seconds,"
+        " milliseconds, microseconds since 1970, UTC)",
     )
     time_zone: str = Field(
         default="", description="zone that times without an offset are written in; by default the base's own"
     )
-    delimiter: str = Field(default=",", description="of CSV files; one blank stands for any run of blanks")
-    decimal: Literal[".", ","] = "."
-    missing: tuple[str, ...] = Field(
-        default=(), description="texts that stand for a missing value, beside nothing"
-    )
 
-    @field_validator("files", "missing", mode="before")
+    @field_validator("files", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
@@ -75,6 +161,11 @@ class TableSource(Settings):
         if not isinstance(value, dict):
             return value
         return {name: (files,) if isinstance(files, str) else files for name, files in value.items()}
+
+    @field_validator("time_format")
+    @classmethod
+    def _is_a_format(cls, value: str) -> str:
+        return time_format_text(value)
 
     @field_validator("time_zone")
     @classmethod

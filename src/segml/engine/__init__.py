@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from segml.config import Settings, read_settings_file
+from segml.config import Settings, memory_text, read_settings_file
 from segml.engine.base import Engine
+from segml.errors import ConfigurationError
 
 __all__ = ["Engine", "EngineFile", "open_engine"]
 
@@ -44,7 +45,11 @@ def open_engine(
     if file.engine == "duckdb":
         from segml.engine.duckdb import DuckDBEngine
 
-        return DuckDBEngine(memory=file.settings.get("memory_limit", memory), threads=threads)
+        try:
+            own = memory_text(file.settings.get("memory_limit", memory))
+        except ValueError as error:
+            raise ConfigurationError(f"{name}: settings.memory_limit: {error}", "correct it") from None
+        return DuckDBEngine(memory=own, threads=threads)
     from segml.engine.spark import SparkEngine
 
     return SparkEngine(file.settings)

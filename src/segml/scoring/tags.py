@@ -13,11 +13,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
 from pydantic import Field, model_validator
 
 from segml.config import BandSettings, Settings, validated
-from segml.config.reading import read_yaml
+from segml.config.reading import yaml_of
 from segml.errors import ConfigurationError, did_you_mean
 from segml.evaluation.saturation import Saturation
 from segml.features.known_columns import KNOWN_COLUMNS, is_known_column, known_references
@@ -224,10 +223,7 @@ def _read(file: Path, days: Mapping[str, int]) -> _TagFile:
     text = file.read_text(encoding="utf-8")
     for name, number in days.items():
         text = text.replace(f"{{{name}}}", str(number))
-    try:
-        raw = read_yaml(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file} is not readable YAML: {error}") from error
+    raw = yaml_of(text, str(file))
     if not isinstance(raw, dict):
         raise ConfigurationError(f"{file} must hold `tags`, got {type(raw).__name__}")
     return validated(_TagFile, raw, str(file))

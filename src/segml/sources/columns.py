@@ -1,25 +1,33 @@
 """A source's own columns -> canonical names and types, as one DuckDB query per table.
 
 Each row carries `marks`: one bit for each column whose value could not be read, two for each text column of times
-(written with an offset, written without), and two for each column of ids (a whole number written with ``.0``, a number
-with an exponent). The bits are gathered once; only a bit that is set is looked into.
+(written with an offset, written without), two for each column of ids (a whole number written with ``.0``, a number
+with an exponent), and one for each text column of money whose decimal mark could group digits. The bits are gathered
+once; only a bit that is set is looked into.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segml.config import TableSource
 from segml.engine.duckdb import quoted
 from segml.errors import did_you_mean
-from segml.sources.files import RawTable, identifier
-from segml.sources.times import Clock, days, has_offset
-from segml.tables.checks import SHOWN_ROWS, Fetch, Violation, check_names
+from segml.sources.files import RawTable, delimiter_advice, identifier
+from segml.sources.numbers import NumberForm, grouped_rule, number_advice
+from segml.sources.time_hints import time_advice
+from segml.sources.times import Clock, days, has_offset, has_two_digit_year, plausible_days
+from segml.tables.checks import EARLIEST, LATEST, SHOWN_ROWS, Fetch, Violation, check_names
 from segml.tables.ids import exponent_sql, fraction_sql, id_sql, shortened_sql
 from segml.tables.schema import Column, Table
+from segml.time_windows import SECONDS_PER_DAY
 
 _EXACT = "decimal(18, 6)"  # a 64-bit integer inside: up to a trillion, half the time of wider ones
+_SEEN = 300  # distinct values that advice is computed from
+_NEAREST = 20  # names whose nearest is looked for
+_TWO_DIGITS = "a year of two digits that may be of another century"
+_STANDS_IN = "a day that systems write where they have none"
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 _WRONG = {
     "money": "not an amount of money",
@@ -46,6 +54,17 @@ class TypedColumn:
     exact: str = ""  # of money: major units, before they are rounded
     prepared: str = ""  # SQL of `raw`, when it is a name of its own: computed once, used often
     wrong: str = ""  # what is said of values that are there and can't be read, if not what its type says
+    parsed: str = ""  # of times and dates: the name of whatever the text says, plausible or not
+    parsed_sql: str = ""  # ... and its SQL: computed once, used often
+    form: NumberForm | None = None  # of numbers in text
+    time_format: str = ""
+
+    @property
+    def may_group(self) -> bool:
+        """Whether the decimal mark of these texts has to be held against the number of digits behind it."""
+        return (
+            self.form is not None and self.form.thousands != "" and self.column.type in ("money", "integer")
+        )
 
     @property
     def name(self) -> str:
@@ -67,7 +86,9 @@ class TypedTable:
     @property
     def relation(self) -> str:
         """The rows that are read, with the values that are computed once."""
-        listed = "".join(f", {column.prepared} as {column.raw}" for column in self.columns if column.prepared)
+        once = [(column.prepared, column.raw) for column in self.columns if column.prepared]
+        once += [(column.parsed_sql, column.parsed) for column in self.columns if column.parsed]
+        listed = "".join(f", {sql} as {name}" for sql, name in once)
         condition = f" where {self.where}" if self.where else ""
         return f"(select *{listed} from {self.raw.relation}{condition}) as prepared"
 
@@ -105,6 +126,9 @@ class TypedTable:
             letter = f"({letter} or contains({column.raw}, 'E'))"
             bits.append(f"case when {point} and {fraction} then {bit} else 0 end")
             bits.append(f"case when {letter} and {exponent} then {2 * bit} else 0 end")
+        for column, bit in self._may_group():
+            assert column.form is not None
+            bits.append(f"case when {column.form.three_digits_sql(column.raw)} then {bit} else 0 end")
         return f"cast({' + '.join(bits) or '0'} as bigint)"
 
     def _id_bits(self) -> list[tuple[int, TypedColumn]]:
@@ -120,32 +144,96 @@ class TypedTable:
     def _time_texts(self) -> list[TypedColumn]:
         return [column for column in self.columns if column.time_text]
 
+    def _may_group(self) -> list[tuple[TypedColumn, int]]:
+        """Return the columns whose decimal mark may group digits, each with its bit."""
+        first = len(self.columns) + 2 * len(self._time_texts()) + 2 * len(self._id_bits())
+        listed = [column for column in self.columns if column.may_group]
+        return [(column, 1 << first + place) for place, column in enumerate(listed)]
+
     def violations(self, fetch: Fetch, marks: int) -> list[Violation]:
         """Turn gathered marks into violations, each with its count and first values."""
-        found = [
-            self._wrong_values(fetch, column)
-            for place, column in enumerate(self.columns)
-            if marks >> place & 1
-        ]
+        found = []
+        for place, column in enumerate(self.columns):
+            if marks >> place & 1:
+                found += self._wrong_values(fetch, column)
         for place, column in enumerate(self._time_texts()):
             if marks >> (len(self.columns) + 2 * place) & 3 == 3:
                 found.append(self._mixed_zones(fetch, column))
+        for column, bit in self._may_group():
+            if marks & bit:
+                found += self._grouped(fetch, column)
         return found
 
     def unread_bits(self, marks: int) -> dict[str, int]:
         """Return the stored names of columns with values that could not be read, and their bits."""
         return {c.name: 1 << place for place, c in enumerate(self.columns) if marks >> place & 1}
 
-    def _wrong_values(self, fetch: Fetch, column: TypedColumn) -> Violation:
+    def _wrong_values(self, fetch: Fetch, column: TypedColumn) -> list[Violation]:
+        """Return what is wrong with a column's values, kind by kind, with what to set."""
         wrong = f"{column.raw} is not null and {column.typed} is null"
-        return self._violation(fetch, column, wrong, column.wrong or _WRONG[column.column.type])
+        if column.column.type not in ("time", "date"):
+            hint = ""
+            if column.form is not None and not column.column.personal:
+                hint = number_advice(self._values(fetch, column, wrong), column.form)
+            return [self._violation(fetch, column, wrong, column.wrong or _WRONG[column.column.type], hint)]
+        parsed, factor = column.parsed, 1 if column.column.type == "date" else SECONDS_PER_DAY
+        outside = f"({parsed} < {EARLIEST.day * factor} or {parsed} >= {LATEST.day * factor})"
+        two_digits = has_two_digit_year(column.time_format)
+        kinds = {
+            _WRONG[column.column.type]: f"{parsed} is null",
+            f"not between {EARLIEST} and {LATEST}": outside,
+            _TWO_DIGITS if two_digits else _STANDS_IN: f"not {outside}",
+        }
+        found = [self._violation(fetch, column, f"{wrong} and {kind}", text) for text, kind in kinds.items()]
+        values = self._values(fetch, column, wrong)
+        return [
+            replace(violation, hint=self._time_hint(fetch, column, violation, values))
+            for violation in found
+            if violation.count
+        ]
+
+    def _time_hint(self, fetch: Fetch, column: TypedColumn, violation: Violation, values: list[str]) -> str:
+        if violation.rule == _TWO_DIGITS:
+            return "write years with four digits, and %Y for them"
+        if violation.rule == _STANDS_IN:
+            name = column.column.name
+            return (
+                f"leave these rows out with `where` in their table ({name} is needed)"
+                if column.column.required
+                else "name these texts under `missing` in their table"
+            )
+        return time_advice(fetch, values, column.time_format)
+
+    def _values(self, fetch: Fetch, column: TypedColumn, wrong: str) -> list[str]:
+        """Return values of a column, those that were not read first: what advice is computed from."""
+        text = f"cast({column.raw} as varchar)"
+        found = fetch(
+            f"select value from (select distinct {text} as value, {wrong} as wrong from {self.relation}"
+            f" where {column.raw} is not null) as seen order by wrong desc, value limit {_SEEN}"
+        )
+        return [value for (value,) in found]
+
+    def _grouped(self, fetch: Fetch, column: TypedColumn) -> list[Violation]:
+        """Refuse a column whose decimal mark groups digits; a few such values among others are decimals."""
+        form = column.form
+        assert form is not None
+        three = form.three_digits_sql(column.raw)
+        conditions = (form.marked_sql(column.raw), three, form.thousandths_sql(column.raw))
+        counts = ", ".join(f"count(*) filter (where {condition})" for condition in conditions)
+        marked, count, thousandths = fetch(f"select {counts} from {self.relation}")[0]
+        if thousandths or 2 * count <= marked:
+            return []
+        text, hint = grouped_rule(int(count), int(marked), form)
+        return [self._violation(fetch, column, three, text, hint)]
 
     def _mixed_zones(self, fetch: Fetch, column: TypedColumn) -> Violation:
         offset = has_offset(column.raw)
         text = "mixed time zones: some times have an offset, others none"
         return self._violation(fetch, column, f"{column.raw} is not null and {offset}", text)
 
-    def _violation(self, fetch: Fetch, column: TypedColumn, condition: str, text: str) -> Violation:
+    def _violation(
+        self, fetch: Fetch, column: TypedColumn, condition: str, text: str, hint: str = ""
+    ) -> Violation:
         matching = f"from {self.relation} where {condition}"
         count = int(fetch(f"select count(*) {matching}")[0][0])
         rows: tuple[str, ...] = ()
@@ -154,7 +242,7 @@ class TypedTable:
                 f"select distinct cast({column.raw} as varchar) {matching} order by 1 limit {SHOWN_ROWS}"
             )
             rows = tuple(f"{column.column.name}={value!r}" for (value,) in found)
-        return Violation(text, self.table.name, column.column.name, count, rows)
+        return Violation(text, self.table.name, column.column.name, count, rows, hint)
 
 
 def mapping_of(source: TableSource, raw: RawTable) -> dict[str, str]:
@@ -186,10 +274,15 @@ def check_mapping(
         for name in source.constants
         if name in mapped
     ]
+    absent = [(name, theirs) for name, theirs in mapped.items() if theirs not in raw.types]
     found += [
-        Violation(f"the files have no column {theirs!r}{did_you_mean(theirs, raw.types)}", table.name, name)
-        for name, theirs in mapped.items()
-        if theirs not in raw.types
+        Violation(
+            f"the files have no column {theirs!r}{did_you_mean(theirs, raw.types) if at < _NEAREST else ''}",
+            table.name,
+            name,
+            hint=delimiter_advice(tuple(raw.types), source.delimiter),
+        )
+        for at, (name, theirs) in enumerate(absent)
     ]
     if refuse_others and not source.query:
         found += _undeclared(table, [name for name in raw.types if name not in mapped.values()])
@@ -260,28 +353,49 @@ def present(expression: str, sql_type: str, source: TableSource) -> str:
     if sql_type in ("DOUBLE", "FLOAT"):
         return f"case when not isnan({expression}) then {expression} end"
     if sql_type != "VARCHAR":
-        return expression
+        if not source.missing:
+            return expression
+        named = ", ".join(quoted(text) for text in source.missing)
+        return f"case when cast({expression} as varchar) not in ({named}) then {expression} end"
     nothing = ", ".join(quoted(text) for text in ("", *source.missing))
     return f"case when trim({expression}) not in ({nothing}) then trim({expression}) end"
 
 
 def _typed(column: Column, raw: str, sql_type: str, source: TableSource, clock: Clock) -> TypedColumn:
+    parsed = identifier(f"~{column.name} parsed")
     if column.type == "time":
         text = sql_type == "VARCHAR" and not clock.format
-        return TypedColumn(column, raw, clock.seconds(raw, sql_type), text)
+        return TypedColumn(
+            column,
+            raw,
+            clock.plausible(parsed),
+            text,
+            parsed=parsed,
+            parsed_sql=clock.seconds(raw, sql_type),
+            time_format=clock.format,
+        )
     if column.type == "date":
-        return TypedColumn(column, raw, days(raw, sql_type, clock.format))
+        typed = plausible_days(parsed, clock.format, births="birth" in column.name)
+        return TypedColumn(
+            column,
+            raw,
+            typed,
+            parsed=parsed,
+            parsed_sql=days(raw, sql_type, clock.format),
+            time_format=clock.format,
+        )
     if column.type == "flag":
         return TypedColumn(column, raw, _flag(raw))
     if column.type == "text":
         return TypedColumn(column, raw, _text(raw, sql_type))
+    form = NumberForm(source.decimal, source.thousands) if sql_type == "VARCHAR" else None
     if column.type == "number":
-        return TypedColumn(column, raw, _number(raw, sql_type, source.decimal))
-    exact = _exact(raw, sql_type, source.decimal)
+        return TypedColumn(column, raw, _number(raw, form), form=form)
+    exact = form.sql(raw, _EXACT) if form else f"try_cast({raw} as {_EXACT})"
     if column.type == "money":
-        return TypedColumn(column, raw, _minor(exact), exact=exact)
+        return TypedColumn(column, raw, _minor(exact), exact=exact, form=form)
     whole = f"case when {exact} = trunc({exact}) then cast({exact} as bigint) end"
-    return TypedColumn(column, raw, whole)
+    return TypedColumn(column, raw, whole, form=form)
 
 
 def _with_amount(table: Table, columns: tuple[TypedColumn, ...]) -> tuple[TypedColumn, ...]:
@@ -294,7 +408,7 @@ def _with_amount(table: Table, columns: tuple[TypedColumn, ...]) -> tuple[TypedC
     if table.name != "order_lines" or "unit_price" not in by_name:
         return columns
     price = by_name["unit_price"]
-    by_name["unit_price"] = TypedColumn(price.column, price.raw, price.exact, stored_name="unit_price")
+    by_name["unit_price"] = replace(price, typed=price.exact, stored_name="unit_price", exact="")
     if "amount" not in by_name:
         quantity = by_name["quantity"].typed
         exact = f"cast({price.exact} as decimal(38, 6)) * try_cast({quantity} as decimal(38, 4))"
@@ -308,25 +422,10 @@ def _minor(exact: str) -> str:
     return f"cast(try_cast(round({exact}, 2) as decimal(18, 2)) * 100 as bigint)"
 
 
-def _exact(raw: str, sql_type: str, decimal: str) -> str:
-    """An exact decimal number; NULL where it is none."""
-    if sql_type != "VARCHAR":
-        return f"try_cast({raw} as {_EXACT})"
-    return _from_text(raw, decimal, _EXACT)
-
-
-def _number(raw: str, sql_type: str, decimal: str) -> str:
+def _number(raw: str, form: NumberForm | None) -> str:
     """A finite double; NULL where it is none."""
-    number = f"try_cast({raw} as double)" if sql_type != "VARCHAR" else _from_text(raw, decimal, "double")
+    number = form.sql(raw, "double") if form else f"try_cast({raw} as double)"
     return f"case when isfinite({number}) then {number} end"
-
-
-def _from_text(raw: str, decimal: str, sql_type: str) -> str:
-    """A number from text; a comma is the decimal mark only where the configuration says so, digits are not grouped."""
-    if decimal == ",":
-        plain = f"not contains({raw}, '_') and not contains({raw}, '.')"
-        return f"case when {plain} then try_cast(replace({raw}, ',', '.') as {sql_type}) end"
-    return f"case when not contains({raw}, '_') then try_cast({raw} as {sql_type}) end"
 
 
 def _id(column: Column, theirs: str, sql_type: str, source: TableSource) -> TypedColumn:

@@ -22,20 +22,26 @@ from pydantic import Field, field_validator, model_validator
 from segml.config import (
     ConsentSettings,
     GateSettings,
+    Memory,
     OfferSettings,
     Settings,
+    TextForm,
     day_text,
     read_configuration,
     validated,
 )
 from segml.engine.duckdb import DuckDBEngine
 from segml.engine.keys import arm_sql
-from segml.errors import ConfigurationError, DataError, did_you_mean
+from segml.errors import ConfigurationError, DataError, did_you_mean, first_of
 from segml.models.flat_columns import texts
+from segml.sources.files import delimiter_advice
+from segml.sources.flat_reading import find_flat_files, read_rows
 from segml.sources.packages import fetch_package
+from segml.tables.ids import id_column
 from segml.tables.partition import file_sha256
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
+_PACKAGED = ".pkl.compress"
 _YES = ("1", "1.0", "true", "True", "TRUE", "yes", "Yes", "YES", "y", "Y")
 
 
@@ -54,7 +60,7 @@ class FlatDuration(Settings):
     horizon: float = Field(gt=0, description="in the column's unit; P(event by then) is predicted")
 
 
-class FlatSource(Settings):
+class FlatSource(TextForm):
     """The table."""
 
     files: tuple[str, ...]
@@ -69,10 +75,13 @@ class FlatSource(Settings):
     )
     exclude: tuple[str, ...] = Field(default=(), description="columns that are not read")
     categorical: tuple[str, ...] = Field(default=(), description="number columns that are names")
-    delimiter: str = ","
-    missing: tuple[str, ...] = Field(default=(), description="texts that stand for a missing value")
+    missing_customer: Literal["drop", "refuse"] = "drop"
+    placeholder_customer: Literal["drop", "keep", "refuse"] = Field(
+        default="drop",
+        description="rows of an id that stands for no customer: NULL, guest, 0, -1, unknown, ...",
+    )
 
-    @field_validator("files", "score_files", "exclude", "categorical", "missing", mode="before")
+    @field_validator("files", "score_files", "exclude", "categorical", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
@@ -123,7 +132,7 @@ class FlatConfig(Settings):
         min_length=10, description="the day the table was drawn; what it holds of later days is refused"
     )
     seed: int = 0
-    memory: str = ""
+    memory: Memory = ""
     threads: int = Field(default=1, ge=1)
     data_folder: str = "data"
     models_folder: str = "mlruns"
@@ -198,17 +207,10 @@ def read_flat(config: FlatConfig, files: Sequence[str] = (), labelled: bool = Tr
     """
     if config.package:
         fetch_package(config.package, config.root, config.data_folder)
-    source, patterns = config.flat, files or config.flat.files
-    paths = sorted({path for pattern in patterns for path in config.root.glob(pattern)})
-    if not paths:
-        raise DataError(
-            f"no file matches {', '.join(patterns)}",
-            "correct `flat.files`; paths start at the project folder",
-        )
-    frame = pd.concat([_read_file(path, config) for path in paths], ignore_index=True)
-    _refuse_unknown(frame, config, labelled)
-    frame = _with_ids(frame, source.id)
-    as_of, notes = Cutoff.parse(config.as_of), []
+    source = config.flat
+    paths = find_flat_files(files or source.files, config.root, source)
+    frame, notes = _rows(paths, config, labelled)
+    as_of = Cutoff.parse(config.as_of)
     drawn = _days(frame[source.time]) if source.time else None
     if drawn is not None and (late := int((drawn > as_of.day).sum())):
         raise DataError(f"{late} rows were drawn after {as_of}", "correct `as_of` or leave those rows out")
@@ -223,18 +225,26 @@ def read_flat(config: FlatConfig, files: Sequence[str] = (), labelled: bool = Tr
     )
 
 
-def _read_file(path: Path, config: FlatConfig) -> pd.DataFrame:
-    source, suffix = config.flat, "".join(path.suffixes[-2:])
-    try:
-        if suffix.endswith(".parquet"):
-            return pd.read_parquet(path)
-        if suffix == ".pkl.compress" and config.package:
-            return read_packaged_frame(path)
-        if path.suffix.lower() in (".csv", ".txt", ".tsv", ".gz"):
-            return pd.read_csv(path, sep=source.delimiter, na_values=list(source.missing))
-    except (OSError, ValueError, pickle.UnpicklingError, lzma.LZMAError) as error:
-        raise DataError(f"{path.name} can't be read: {str(error).splitlines()[0]}") from error
-    raise DataError(f"{path.name} is neither CSV nor Parquet", "convert it, or name another file")
+def _rows(paths: list[Path], config: FlatConfig, labelled: bool) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows under their ids, and what is to be told of them."""
+    source = config.flat
+    packaged = [path for path in paths if config.package and path.name.endswith(_PACKAGED)]
+    if packaged:
+        frame = pd.concat([read_packaged_frame(path) for path in packaged], ignore_index=True)
+        notes: list[str] = []
+        columns = tuple(map(str, frame.columns))
+        if source.id in frame:
+            frame[source.id] = frame[source.id].astype("string")
+    else:
+        kept = [name for name in (source.id, *source.categorical) if name]
+        read = read_rows(paths, config.root, source, kept, source.exclude, config.memory)
+        frame, notes, columns = read.frame, list(read.notes), read.columns
+        for name in source.categorical:
+            if name in frame and name != source.id and not pd.api.types.is_numeric_dtype(frame[name]):
+                frame[name] = id_column(frame[name]).ids.astype(object)
+    _refuse_unknown(columns, config, labelled)
+    frame, said = _with_ids(frame, source)
+    return frame, said + notes
 
 
 _FRAME_PARTS = {
@@ -270,31 +280,92 @@ def read_packaged_frame(path: Path) -> pd.DataFrame:
     return frame.infer_objects()
 
 
-def _refuse_unknown(frame: pd.DataFrame, config: FlatConfig, labelled: bool) -> None:
+def _refuse_unknown(present: Sequence[str], config: FlatConfig, labelled: bool) -> None:
     source = config.flat
     needed = [source.id, source.time, *source.exclude, *source.categorical, config.list.consent_column]
     needed += source.outcome_columns if labelled else ()
-    present = [str(name) for name in frame.columns]
-    missing = [f"{name!r}{did_you_mean(name, present)}" for name in needed if name and name not in present]
-    if missing:
-        raise DataError(f"the table lacks the columns {', '.join(missing)}", f"it has {', '.join(present)}")
+    needed = [name for name in needed if name and name not in present]
+    near = [f"{name!r}{did_you_mean(name, present)}" for name in needed[:20]]
+    if needed:
+        step = delimiter_advice(present, source.delimiter) or f"it has {', '.join(first_of(present))}"
+        more = f" and {len(needed) - 20:,} more" if len(needed) > 20 else ""
+        raise DataError(f"the table lacks the columns {', '.join(near)}{more}", step)
 
 
-def _with_ids(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def _with_ids(frame: pd.DataFrame, source: FlatSource) -> tuple[pd.DataFrame, list[str]]:
+    """Set the ids in their normal form as index; rows of no customer are left out and told.
+
+    Raises
+    ------
+    DataError
+        Ids that repeat or that a spreadsheet has shortened; rows without one, where the configuration refuses them.
+    """
+    name = source.id
     if not name:
         width = len(str(len(frame)))
         ids = pd.Series([f"row{number:0{width}d}" for number in range(1, len(frame) + 1)])
-    else:
-        absent = int(frame[name].isna().sum())
-        ids = frame[name].astype(str)
-        twice = int(ids.duplicated().sum())
-        if absent or twice:
-            raise DataError(
-                f"a flat table has one row a customer: {absent} rows have no {name}, {twice} repeat one",
-                "keep one row a customer, or use the shop's own tables",
-            )
-        frame = frame.drop(columns=name)
-    return frame.set_axis(pd.Index(ids, name="customer_id")).sort_index()
+        return frame.set_axis(pd.Index(ids, name="customer_id")).sort_index(), []
+    found = id_column(frame[name])
+    nobody = found.placeholder if source.placeholder_customer != "keep" else found.placeholder & False
+    absent = found.ids.isna()
+    real = found.ids[~absent & ~nobody]
+    notes = [
+        sentence
+        for sentence in (
+            _count(int(absent.sum()), "has no id", "have no id"),
+            _count(int(nobody.sum()), "has", "have", _of_nobody(found.ids[nobody])),
+        )
+        if sentence
+    ]
+    refused = [
+        sentence
+        for sentence, is_wrong in (
+            (_count(int(absent.sum()), "has no id", "have no id"), source.missing_customer == "refuse"),
+            (
+                _count(int(nobody.sum()), "has", "have", _of_nobody(found.ids[nobody])),
+                source.placeholder_customer == "refuse",
+            ),
+            (
+                _count(
+                    int(found.shortened.sum()),
+                    "has",
+                    "have",
+                    f" an id in scientific notation ({_shown(found.ids[found.shortened])}), whose last digits are lost",
+                ),
+                True,
+            ),
+            (
+                _count(
+                    int(real.duplicated().sum()),
+                    "repeats",
+                    "repeat",
+                    f" an id ({_shown(real[real.duplicated()])})",
+                ),
+                True,
+            ),
+        )
+        if sentence and is_wrong
+    ]
+    if refused:
+        raise DataError(
+            f"a flat table has one row a customer, and of {name}: {'; '.join(refused)}",
+            "keep one row a customer under an id of text, or use the shop's own tables",
+        )
+    rows = frame.drop(columns=name)[~absent & ~nobody]
+    index = pd.Index(real.astype(str), name="customer_id")
+    return rows.set_axis(index).sort_index(), [f"{note}, and left out" for note in notes]
+
+
+def _count(rows: int, one: str, many: str, what: str = "") -> str:
+    return f"{rows:,} row{'s' if rows != 1 else ''} {one if rows == 1 else many}{what}" if rows else ""
+
+
+def _of_nobody(ids: pd.Series) -> str:
+    return f" an id that stands for no customer ({_shown(ids)})"
+
+
+def _shown(ids: pd.Series) -> str:
+    return ", ".join(first_of(sorted(map(str, ids.unique())), most=3))
 
 
 def _outcome(frame: pd.DataFrame, source: FlatSource, labelled: bool) -> tuple[pd.Series, pd.Series | None]:
@@ -306,7 +377,16 @@ def _outcome(frame: pd.DataFrame, source: FlatSource, labelled: bool) -> tuple[p
     if not labelled and not set(source.outcome_columns) <= set(frame.columns):
         return unknown, None
     event = _as_outcome(frame[source.duration.event.column], source.duration.event)
-    duration = pd.to_numeric(frame[source.duration.column], errors="coerce")
+    duration = frame[source.duration.column]
+    if not pd.api.types.is_numeric_dtype(duration):
+        read = pd.to_numeric(duration, errors="coerce")
+        wrong = sorted(set(map(str, duration[read.isna() & duration.notna()])))
+        if wrong:
+            raise DataError(
+                f"the duration {source.duration.column} has values that are no numbers: {_shown(pd.Series(wrong))}",
+                "name words for nothing under `flat.missing`, or set `decimal` and `thousands` under `flat`",
+            )
+        duration = read
     return event, duration.astype(float)
 
 
@@ -405,7 +485,6 @@ def consent_of(config: FlatConfig, ids: pd.Index, files: Sequence[str]) -> pd.Se
             "a list needs consent, and no column of the table tells it",
             "name `list.consent_column`, or state `list.consent: {required: false, basis: ...}`",
         )
-    paths = sorted({path for pattern in files for path in config.root.glob(pattern)})
-    frame = _with_ids(pd.concat([_read_file(p, config) for p in paths], ignore_index=True), config.flat.id)
+    frame, _ = _rows(find_flat_files(files, config.root, config.flat), config, labelled=False)
     said = frame[settings.consent_column].map(lambda value: str(value).strip() in _YES)
     return said.reindex(ids).fillna(False).astype(bool)

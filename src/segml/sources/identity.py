@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from segml.config import IdentitySettings
-from segml.engine.duckdb import quoted
+from segml.engine.duckdb import path_sql, quoted
 from segml.sources.erased import erased_digests
 from segml.sources.erased_records import leave_out_returning
 from segml.sources.identity_keys import KEY_NAMES, group_keys, number_records, write_keys
@@ -143,7 +143,7 @@ def records_of(validated: Path, customer: str) -> tuple[str, list[str]]:
     if not file.is_file():
         return customer, [customer]
     rows = duckdb.execute(
-        f"with known as (from read_parquet({quoted(str(file))}))"
+        f"with known as (from read_parquet({path_sql(file)}))"
         " select customer_id, person_id from known"
         " where person_id in (select person_id from known where customer_id = ?) order by customer_id",
         [customer],
@@ -207,7 +207,7 @@ def component_roots(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, 
 
 def _choose_ids(connection: duckdb.DuckDBPyConnection, known: Path) -> None:
     """Write ``identity_map``: the person's id is a record's that stood for them before, else the oldest record's."""
-    before = f"select distinct person_id from read_parquet({quoted(str(known))})"
+    before = f"select distinct person_id from read_parquet({path_sql(known)})"
     if not known.is_file():
         before = "select cast(null as varchar) as person_id where false"
     connection.execute(

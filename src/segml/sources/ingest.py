@@ -20,12 +20,11 @@ import duckdb
 from segml.config import Config
 from segml.engine import Engine
 from segml.engine.duckdb import DuckDBEngine
-from segml.engine.interrupts import register_connection
 from segml.errors import ConfigurationError
 from segml.sources.derive import Derivation
 from segml.sources.erased import erased_digests
 from segml.sources.exclusion import leave_out_excluded
-from segml.sources.files import Layout, UnreadableError, find_files, fingerprints
+from segml.sources.files import UnreadableError, find_files, fingerprints, layout_of
 from segml.sources.identity import FILE as IDENTITY_FILE
 from segml.sources.identity import IdentityCount, merge_identities, write_identity
 from segml.sources.packages import fetch_package
@@ -33,7 +32,14 @@ from segml.sources.read import Reading
 from segml.tables.catalog import TABLES
 from segml.tables.checks import Violation, refuse, unknown_table
 from segml.tables.diagnostics import Diagnostic
-from segml.tables.partition import content_sha256, file_sha256, read_manifest, write_manifest, writing
+from segml.tables.partition import (
+    content_sha256,
+    file_sha256,
+    read_manifest,
+    temporary_of,
+    write_manifest,
+    writing,
+)
 
 Progress = Callable[[str], None]
 
@@ -135,8 +141,8 @@ def ingest(config: Config, engine: Engine, progress: Progress | None = None) -> 
     if not violations and old and old.get("identity") == identity and _is_whole(folder, old):
         say(f"{config.base}: inputs and configuration are unchanged")
         return _report(config, folder, old, skipped=True)
-    with engine.connection.cursor() as connection:
-        register_connection(connection)
+    reached = [file for found in files.values() for file in found] + [folder / IDENTITY_FILE]
+    with engine.confined(reached, [temporary_of(folder)]) as connection:
         connection.execute("set TimeZone = 'UTC'")
         reading = Reading(config, connection, say)
         reading.read(files)
@@ -175,7 +181,7 @@ def _files(config: Config) -> tuple[dict[str, list[Path]], list[Violation]]:
         if table not in TABLES:
             violations.append(unknown_table(table))
             continue
-        layout = Layout(source.format, source.delimiter)
+        layout = layout_of(source, source.format)
         named = {table: source.files} | {f"{table}/{name}": also for name, also in source.also.items()}
         for key, patterns in named.items():
             try:

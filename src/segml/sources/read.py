@@ -28,7 +28,7 @@ from segml.sources.clock import find_bulk, gaps_between, mark_far_orders, order_
 from segml.sources.columns import check_mapping, typed_table
 from segml.sources.equal_rows import mark_equal_rows, needs_hash
 from segml.sources.erased import erased_sql
-from segml.sources.files import Layout, RawTable, UnreadableError, first_line, register_files
+from segml.sources.files import RawTable, UnreadableError, first_line, layout_of, register_files
 from segml.sources.id_forms import settle_id_forms
 from segml.sources.minor_units import minor_units, sibling_in_units
 from segml.sources.undeclared import Beside, count_beside, count_of_query, find_beside
@@ -139,7 +139,7 @@ class Reading:
         self.diagnostics += mark_equal_rows(self.fetch, table, typed.names, config.cleaning)
 
     def _raw(self, table: Table, source: TableSource, files: dict[str, list[Path]]) -> RawTable:
-        layout = Layout(source.format, source.delimiter)
+        layout = layout_of(source, source.format)
         root = self.config.root
         if not source.query:
             return register_files(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from segml.errors import DataError, did_you_mean
+from segml.errors import MOST_LINES, DataError, did_you_mean
 from segml.tables.catalog import TABLES
 from segml.tables.schema import Column, Table
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
@@ -19,7 +19,8 @@ from segml.time_windows import SECONDS_PER_DAY, Cutoff
 Fetch = Callable[[str], list[tuple[Any, ...]]]
 
 SHOWN_ROWS = 3
-_MOST_LINES = 26
+_ROOM = MOST_LINES - 2  # for violations, below the line that counts them
+_NEAREST = 20  # names whose nearest is looked for: more are not shown, and the search takes its time
 MISSING_VALUE = "missing value"
 EARLIEST, LATEST = Cutoff.parse("1850-01-01"), Cutoff.parse("2200-01-01")
 _FUTURE_IS_FINE = frozenset({"campaigns"})
@@ -34,6 +35,7 @@ class Violation:
     column: str = ""
     count: int = 0
     rows: tuple[str, ...] = ()
+    hint: str = ""  # what to set, computed from the values and from what is set already
 
     def __str__(self) -> str:
         place = f"{self.table}.{self.column}" if self.column else self.table
@@ -84,37 +86,40 @@ def refuse(violations: Sequence[Violation], where: str) -> None:
 def _bounded(listed: Sequence[str]) -> list[str]:
     """Return as many violations as fit on a screen; the first rows of the last ones go before any violation does."""
     lines = sum(text.count("\n") + 1 for text in listed)
-    if lines <= _MOST_LINES:
+    if lines <= _ROOM:
         return list(listed)
     brief = [text.partition("\n")[0] for text in listed]
-    spare = _MOST_LINES - len(brief)
+    spare = _ROOM - len(brief)
     shown = []
     for text, short in zip(listed, brief, strict=True):
         rows = text.count("\n")
         shown.append(text if rows <= spare else short)
         spare -= rows if rows <= spare else 0
-    if len(shown) <= _MOST_LINES:
+    if len(shown) <= _ROOM:
         return shown
-    return [*brief[: _MOST_LINES - 1], f"  - and {len(brief) - _MOST_LINES + 1:,} more"]
+    return [*brief[: _ROOM - 1], f"  - and {len(brief) - _ROOM + 1:,} more"]
 
 
 _ALWAYS = ("correct the files or the mapping in the configuration", "earlier validated data are untouched")
 _HINTS = {
-    "not an amount of money": 'amounts like 15,80 need `decimal: ","` in their table',
-    "not a time": "dates in another form need `time_format`, such as %d.%m.%Y, in their table",
     "negative money": "refunds go into the table `returns`, or are left out and counted by"
     " `cleaning: {nonpositive_price: drop}`",
     "scientific notation is no id": "export ids as text from a database or shop system, not from a spreadsheet",
     "a floating-point number of": "export ids as text or whole numbers",
     "a number with an exponent among ids": "export ids as text",
     "ids with .0 and the same without it": "export ids as text",
-    "the files have no column": 'columns parted by semicolons need `delimiter: ";"` in their table',
 }
+_NOT_UTF8 = "text in another encoding needs `encoding`, such as windows-1252, in its table"
+_MOST_HINTS = 6
 
 
 def hints(violations: Sequence[Violation]) -> list[str]:
     """Return the settings that help against these violations, each once."""
-    return [hint for rule, hint in _HINTS.items() if any(found.rule.startswith(rule) for found in violations)]
+    found = [hint for rule, hint in _HINTS.items() if any(v.rule.startswith(rule) for v in violations)]
+    found += [violation.hint for violation in violations if violation.hint]
+    if any("not UTF-8 text" in violation.rule for violation in violations):
+        found.append(_NOT_UTF8)
+    return list(dict.fromkeys(found))[:_MOST_HINTS]
 
 
 def check_names(table: str, given: Iterable[str], needed: Iterable[str]) -> list[Violation]:
@@ -129,9 +134,10 @@ def check_names(table: str, given: Iterable[str], needed: Iterable[str]) -> list
         return [unknown_table(table)]
     known, names = TABLES[table].column_names, list(given)
     unknown = [
-        Violation(f"not a column of the catalogue{did_you_mean(name, known)}", table, name)
-        for name in names
-        if name not in known
+        Violation(
+            f"not a column of the catalogue{did_you_mean(name, known) if at < _NEAREST else ''}", table, name
+        )
+        for at, name in enumerate(name for name in names if name not in known)
     ]
     absent = [Violation("is not mapped", table, name) for name in needed if name not in names]
     return unknown + absent

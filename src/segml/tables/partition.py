@@ -27,6 +27,11 @@ _OWNER_FOLDER, _OWNER_FILE = 0o700, 0o600
 _LEFT = re.compile(rf"(?:{re.escape(_BESIDE)}|{re.escape(_ASIDE)})(?P<partition>.+)-[0-9]+")
 
 
+def temporary_of(path: Path) -> Path:
+    """Return where what replaces a folder or file is written."""
+    return path.with_name(f"{_BESIDE}{path.name}-{os.getpid()}")
+
+
 @contextlib.contextmanager
 def writing(folder: Path, private: bool = False) -> Iterator[Path]:
     """Give a temporary folder that replaces `folder` when the block ends without an error.
@@ -43,7 +48,7 @@ def writing(folder: Path, private: bool = False) -> Iterator[Path]:
     OutputError
         The place can't be written, or the disk is full; `folder` is as it was.
     """
-    temporary = _beside(folder)
+    temporary = temporary_of(folder)
     with output_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(temporary, ignore_errors=True)
@@ -67,7 +72,7 @@ def rewriting(file: Path) -> Iterator[Path]:
     OutputError
         The place can't be written, or the disk is full; `file` is as it was.
     """
-    temporary = _beside(file)
+    temporary = temporary_of(file)
     try:
         with output_errors(file):
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_FILE))
@@ -76,10 +81,6 @@ def rewriting(file: Path) -> Iterator[Path]:
             temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f"{_BESIDE}{path.name}-{os.getpid()}")
 
 
 def _close_to_others(folder: Path) -> None:
