@@ -1,8 +1,9 @@
-"""Ctrl-C and SIGTERM reach a query that runs: DuckDB 2.0 itself does not look for signals while it works.
+"""Ctrl-C and SIGTERM reach a query that runs: DuckDB 2.0 itself seldom looks for signals while it works.
 
 Python handles a signal only when the main thread comes back from the engine, which may be an hour later. So a thread
 waits for the byte that the interpreter writes when a signal arrives, and interrupts every open connection; the query
-then ends, and the signal's own handler speaks.
+then ends. Where DuckDB does look, it calls the handler itself and replaces what that raises by an error of its own, so
+what was raised is kept, and raised again when the block ends.
 """
 
 from __future__ import annotations
@@ -40,21 +41,28 @@ def signals_end_queries() -> Iterator[None]:
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     former_wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    former_handler = signal.signal(signal.SIGTERM, _terminate)
+    received: list[KeyboardInterrupt] = []
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        received.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise received[-1]
+
+    former = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     watcher = threading.Thread(target=_watch, args=(reader,), daemon=True, name="signals")
     watcher.start()
     try:
         yield
+    except Exception as error:
+        if received:
+            raise received[0] from error
+        raise
     finally:
-        signal.signal(signal.SIGTERM, former_handler)
+        for number, handler in former.items():
+            signal.signal(number, handler)
         signal.set_wakeup_fd(former_wakeup)
         writer.close()
         watcher.join()
         reader.close()
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated(f"signal {number}")
 
 
 def _watch(reader: socket.socket) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import IO
 
-_PREFIX, _LOCK = "segml-spill-", ".lock"
+_PREFIX, _MAKING, _LOCK = "segml-spill-", "segml-making-", ".lock"
 
 
 class SpillFolder:
@@ -26,14 +26,16 @@ class SpillFolder:
 
     def __init__(self) -> None:
         sweep_spills()
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        self._lock = _locked(self.path)
+        # locked under a name that no sweep looks at, so that none finds it between its making and its locking
+        made = Path(tempfile.mkdtemp(prefix=_MAKING))
+        self._lock = _locked(made)
+        self.path = made.rename(made.with_name(_PREFIX + made.name.removeprefix(_MAKING)))
 
     def remove(self) -> None:
         """Remove the folder with everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
-            self._lock.close()
+            os.close(self._lock)
             self._lock = None
 
 
@@ -42,22 +44,22 @@ def sweep_spills() -> int:
     swept = 0
     for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")):
         with contextlib.suppress(OSError):  # of another user, or removed by another process meanwhile
-            if not (folder / _LOCK).is_file():  # being made this moment, or no folder of ours
+            if not (folder / _LOCK).is_file():  # no folder of ours
                 continue
             lock = _locked(folder)
             if lock is not None:
                 shutil.rmtree(folder, ignore_errors=True)
-                lock.close()
+                os.close(lock)
                 swept += 1
     return swept
 
 
-def _locked(folder: Path) -> IO[str] | None:
-    """Return the folder's lock, held; None when another process holds it."""
-    handle = (folder / _LOCK).open("a")
+def _locked(folder: Path) -> int | None:
+    """Return the descriptor of the folder's lock, held; None when another process holds it."""
+    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        handle.close()
+        os.close(handle)
         return None
     return handle
