@@ -201,6 +201,18 @@ def test_what_is_read_otherwise_than_it_looks_is_told(project):
     assert codes.features["code"].tolist()[:2] == ["0000", "0001"]
 
 
+def test_moments_that_no_calendar_has_and_dates_of_other_forms_do_not_pass_silently(project):
+    with pytest.raises(
+        DataError, match=r"1 row has a moment in seen that no calendar or clock has \(2023-02-30\)"
+    ):
+        flat_text(project, "id,seen,left", "a,2023-01-01,0", "b,2023-02-30,1")
+    with pytest.raises(DataError, match=r"1 row has no readable day in seen \(2023-02-30\)"):
+        flat_text(project, "id,seen,left", "a,2023-02-30,0", settings=("flat.time=seen",))
+    told = flat_text(project, "id,seen,left", "a,31.12.2023,0", "b,01.02.2023,1").notes[0]
+    assert "look like dates and are read as text" in told
+    assert "seen (01.02.2023, %d.%m.%Y)" in told
+
+
 def test_files_of_a_flat_table_pass_the_same_door(project):
     (project / "people[1].csv").write_bytes("id;city;left\na;Århus;0\nb;Oslo;1\n".encode("cp1252"))
     named = ("flat.files=people[1].csv", "flat.delimiter=;", "list={consent: {required: false, basis: t}}")

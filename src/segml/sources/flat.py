@@ -395,8 +395,9 @@ def _as_outcome(column: pd.Series, outcome: FlatOutcome) -> pd.Series:
     kinds = sorted(text.dropna().unique())
     if len(kinds) > 2:
         raise DataError(
-            f"the label {outcome.column} has {len(kinds)} values ({', '.join(kinds[:5])}, ...), and two are predicted",
-            "name a column with two values",
+            f"the label {outcome.column} has {len(kinds)} values ({', '.join(first_of(kinds, 5))}),"
+            " and two are predicted",
+            "name a column with two values, and words for an unknown outcome under `flat.missing`",
         )
     wanted = (outcome.positive,) if outcome.positive else _YES
     if kinds and not set(kinds) & set(wanted):
@@ -410,10 +411,10 @@ def _as_outcome(column: pd.Series, outcome: FlatOutcome) -> pd.Series:
 def _days(column: pd.Series) -> pd.Series:
     """Return day numbers; NaN where there is no moment."""
     moments = pd.to_datetime(column, errors="coerce", format="ISO8601")
-    if bool(moments.isna().any()):
-        raise DataError(
-            f"{int(moments.isna().sum())} rows have no readable day in {column.name}", "write ISO dates"
-        )
+    wrong = moments.isna()
+    if bool(wrong.any()):
+        rows = _count(int(wrong.sum()), "has", "have", f" no readable day in {column.name}")
+        raise DataError(f"{rows} ({_shown(column[wrong])})", "write ISO dates, and days there are")
     return _seconds(moments) // SECONDS_PER_DAY
 
 
@@ -456,7 +457,13 @@ def _moments(column: pd.Series) -> pd.Series | None:
     if not known.str.fullmatch(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}.*)?").all():
         return None
     read = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)
-    return None if read.notna().sum() < len(known) else read
+    wrong = read.isna() & column.notna()
+    if bool(wrong.any()):
+        rows = _count(
+            int(wrong.sum()), "has", "have", f" a moment in {column.name} that no calendar or clock has"
+        )
+        raise DataError(f"{rows} ({_shown(column[wrong])})", "correct them, or exclude the column")
+    return read
 
 
 def keyed_shares(ids: pd.Index, salt: str, purpose: str = "test") -> pd.Series:

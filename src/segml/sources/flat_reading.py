@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 
 from segml.config import TextForm
@@ -27,7 +28,8 @@ from segml.sources.files import (
     register_files,
 )
 from segml.sources.numbers import NumberForm, fitting_form, grouped_rule
-from segml.tables.checks import hints
+from segml.sources.time_hints import date_formats
+from segml.tables.checks import Fetch, hints
 
 # What programs write for a number that is not there; in a column of texts these are texts like any other.
 _NO_NUMBER = (
@@ -48,7 +50,6 @@ _NO_NUMBER = (
     *("NULL", "NaN", "None", "n/a", "nan", "null"),
 )
 _YES_NO = ("true", "false")
-_AT_ONCE = 100  # columns described in one query
 _SEEN = 300  # distinct values of a column of texts that are looked at
 _NEARLY = 0.8  # of the values are numbers: the others are told
 _LARGEST_EXACT = {"DOUBLE": 2**53, "FLOAT": 2**24}
@@ -144,19 +145,28 @@ def _typed_rows(
     notes = [f"left out, because some files lack them: {', '.join(first_of(partly))}"] if partly else []
     types = {name: raw.types[name] for name in every if name in raw.types and name not in left_out}
     number = NumberForm(form.decimal, form.thousands)
-    texts = [name for name, sql_type in types.items() if sql_type == "VARCHAR"]
-    described = _described(connection, texts, form, number)
     _refuse_lost_digits(connection, types, kept)
-    chosen = []
-    for name, sql_type in types.items():
-        if sql_type == "VARCHAR":
-            expression = described[name].sql(_present(name, form), number, name in kept)
-        else:
-            expression = _native_sql(identifier(name), sql_type, name in kept)
-        chosen.append(f"{expression} as {identifier(name)}")
+    texts = [name for name, sql_type in types.items() if sql_type == "VARCHAR"]
+    listed = [
+        f"{_present(name, form) if name in texts else _native_sql(identifier(name), types[name], name in kept)}"
+        f" as {identifier(name)}"
+        for name in types
+    ]
+    connection.execute(
+        f"create temp table flat_read as select {', '.join(listed) or '1 as nothing'} from flat_rows"
+    )
+    described = _described(connection, texts, number)
+    chosen = [
+        f"{described[name].sql(identifier(name), number, name in kept)} as {identifier(name)}"
+        if name in described
+        else identifier(name)
+        for name in types
+    ]
     _refuse_grouping(described, number, kept)
-    notes += _told(connection, described, form, number, kept)
-    frame = connection.execute(f"select {', '.join(chosen) or '1 as nothing'} from flat_rows").df()
+    notes += _told(connection, described, number, kept)
+    frame = connection.execute(f"select {', '.join(chosen) or '1 as nothing'} from flat_read").df()
+    for name in frame.columns[frame.dtypes == "boolean"]:  # with missing values: as other readers give them
+        frame[name] = frame[name].astype(object).where(frame[name].notna(), np.nan)
     return FlatRows(frame, tuple(name for name in every if name in raw.types), notes)
 
 
@@ -170,15 +180,16 @@ def _present(name: str, form: TextForm) -> str:
 class _Described:
     """Counts of one column of texts: values, and those that are whole numbers, numbers, words for no number, ..."""
 
-    known: int
-    whole: int
-    numbers: int
-    no_number: int
-    yes_no: int
-    marked: int
-    three: int
-    thousandths: int
-    padded: int
+    known: int = 0
+    whole: int = 0
+    numbers: int = 0
+    plain: int = 0
+    no_number: int = 0
+    yes_no: int = 0
+    marked: int = 0
+    three: int = 0
+    thousandths: int = 0
+    padded: int = 0
 
     @property
     def is_number(self) -> bool:
@@ -197,6 +208,8 @@ class _Described:
             return f"case when {value} not in ({words}) then {value} end" if self.is_number else value
         if self.is_number and self.whole == self.known and not number.thousands:
             return f"try_cast({value} as bigint)"
+        if self.is_number and self.plain == self.numbers:
+            return number.plain_sql(value, "double")
         if self.is_number:
             return number.sql(value, "double")
         if 0 < self.yes_no == self.known:
@@ -204,35 +217,33 @@ class _Described:
         return value
 
 
-def _described(
-    connection: Any, names: Sequence[str], form: TextForm, number: NumberForm
-) -> dict[str, _Described]:
-    words = ", ".join(map(quoted, _NO_NUMBER))
-    yes_no = ", ".join(map(quoted, _YES_NO))
-    found: dict[str, _Described] = {}
-    for first in range(0, len(names), _AT_ONCE):
-        counts = []
-        for name in names[first : first + _AT_ONCE]:
-            value = _present(name, form)
-            conditions = (
-                f"{value} is not null",
-                f"regexp_full_match({value}, '-?[0-9]{{1,18}}')",
-                f"{number.sql(value, 'double')} is not null and {value} not in ({words})",
-                f"{value} in ({words})",
-                f"lower({value}) in ({yes_no})",
-                number.marked_sql(value),
-                "false" if number.thousands == "" else number.three_digits_sql(value),
-                number.thousandths_sql(value),
-                f"regexp_full_match({value}, '0[0-9]+')",
-            )
-            counts += [f"count(*) filter (where {condition})" for condition in conditions]
-        if not counts:
-            continue
-        (row,) = connection.execute(f"select {', '.join(counts)} from flat_rows").fetchall()
-        width = len(row) // len(names[first : first + _AT_ONCE])
-        for place, name in enumerate(names[first : first + _AT_ONCE]):
-            found[name] = _Described(*(int(count) for count in row[place * width : (place + 1) * width]))
-    return found
+def _described(connection: Any, names: Sequence[str], number: NumberForm) -> dict[str, _Described]:
+    """Count the values of all columns of texts in one scan, a row a value: planned once, however many columns."""
+    if not names:
+        return {}
+    words, yes_no = (", ".join(map(quoted, listed)) for listed in (_NO_NUMBER, _YES_NO))
+    conditions = (
+        "true",
+        "regexp_full_match(value, '-?[0-9]{1,18}')",
+        f"{number.sql('value', 'double')} is not null and value not in ({words})",
+        f"{number.plain_sql('value', 'double')} is not null and value not in ({words})",
+        f"value in ({words})",
+        f"lower(value) in ({yes_no})",
+        number.marked_sql("value"),
+        "false" if number.thousands == "" else number.three_digits_sql("value"),
+        number.thousandths_sql("value"),
+        "regexp_full_match(value, '0[0-9]+')",
+    )
+    counts = ", ".join(f"count(*) filter (where {condition})" for condition in conditions)
+    rows = connection.execute(f"select name, {counts} from ({_unpivoted(names)}) group by name").fetchall()
+    found = {name: _Described(*map(int, counted)) for name, *counted in rows}
+    return {name: found.get(name, _Described()) for name in names}
+
+
+def _unpivoted(names: Sequence[str]) -> str:
+    """Return SQL of name and value of every value that is there."""
+    listed = ", ".join(map(identifier, names))
+    return f"unpivot (select {listed} from flat_read) on columns(*) into name name value value"
 
 
 def _native_sql(name: str, sql_type: str, kept: bool) -> str:
@@ -277,17 +288,21 @@ def _refuse_grouping(described: Mapping[str, _Described], number: NumberForm, ke
 
 
 def _told(
-    connection: Any, described: Mapping[str, _Described], form: TextForm, number: NumberForm, kept: set[str]
+    connection: Any, described: Mapping[str, _Described], number: NumberForm, kept: set[str]
 ) -> list[str]:
     """Return sentences on columns that look like something else than they were read as."""
     notes = []
     others = [name for name, d in described.items() if d.known and not d.is_number and name not in kept]
     by_setting: dict[str, list[str]] = {}
+    by_date: list[str] = []
+    seen = _distinct(connection, others, number)
     for name in others:
-        values = _distinct(connection, name, form, number)
+        values = seen.get(name, [])
         fitting = fitting_form(values, number) if values else None
         if fitting is not None and (setting := fitting.setting(number)):
             by_setting.setdefault(setting, []).append(f"{name} ({values[0]})")
+        elif values and (dates := date_formats(_fetch(connection), values)):
+            by_date.append(f"{name} ({values[0]}, {dates[0]})")
         elif described[name].numbers >= _NEARLY * described[name].known:
             known = described[name].known
             left = known - described[name].numbers - described[name].no_number
@@ -301,6 +316,11 @@ def _told(
         " `flat`"
         for setting, names in by_setting.items()
     ]
+    if by_date:
+        notes.append(
+            f"these columns look like dates and are read as text, so nothing is known of leakage through them:"
+            f" {', '.join(first_of(by_date))}; write ISO dates, such as 2023-12-31"
+        )
     grouped = [n for n, d in described.items() if d.is_grouped and n not in kept]
     if grouped:
         setting = (
@@ -319,11 +339,21 @@ def _told(
     return notes
 
 
-def _distinct(connection: Any, name: str, form: TextForm, number: NumberForm) -> list[str]:
-    """Return values of a column of texts, those first that are no numbers; words for no number are left out."""
-    words, value = ", ".join(map(quoted, _NO_NUMBER)), _present(name, form)
-    found = connection.execute(
-        f"select value from (select distinct {value} as value from flat_rows) as seen where value is not null"
-        f" and value not in ({words}) order by {number.sql('value', 'double')} is not null, value limit {_SEEN}"
+def _fetch(connection: Any) -> Fetch:
+    return lambda sql: connection.execute(sql).fetchall()
+
+
+def _distinct(connection: Any, names: Sequence[str], number: NumberForm) -> dict[str, list[str]]:
+    """Return values of columns of texts, those first that are no numbers; words for no number are left out."""
+    if not names:
+        return {}
+    words = ", ".join(map(quoted, _NO_NUMBER))
+    rows = connection.execute(
+        f"select name, value from (select distinct name, value from ({_unpivoted(names)}) where value not in ({words}))"
+        f" qualify row_number() over (partition by name order by {number.sql('value', 'double')} is not null, value)"
+        f" <= {_SEEN} order by name, {number.sql('value', 'double')} is not null, value"
     ).fetchall()
-    return [text for (text,) in found]
+    found: dict[str, list[str]] = {}
+    for name, value in rows:
+        found.setdefault(name, []).append(value)
+    return found

@@ -51,14 +51,16 @@ class NumberForm:
 
         What the engine reads by itself is not looked at twice; signs of other kinds and groups take the long way.
         """
-        apart = f"not contains({raw}, '_')"
-        plain = raw
-        if self.decimal == ",":
-            apart += f" and not contains({raw}, '.')"
-            plain = f"replace({raw}, ',', '.')"
-        fast = f"case when {apart} then try_cast({plain} as {sql_type}) end"
+        fast = self.plain_sql(raw, sql_type)
         # not coalesce: the engine computes both of its sides for all rows, and the long way takes ten times as long
         return f"case when {fast} is not null then {fast} else {self._slow(raw, sql_type)} end"
+
+    def plain_sql(self, raw: str, sql_type: str) -> str:
+        """Return SQL for a number that has no groups and no sign but a minus before it; NULL where there are others."""
+        if self.decimal == ".":
+            return f"case when not contains({raw}, '_') then try_cast({raw} as {sql_type}) end"
+        apart = f"not contains({raw}, '_') and not contains({raw}, '.')"
+        return f"case when {apart} then try_cast(replace({raw}, ',', '.') as {sql_type}) end"
 
     def _slow(self, raw: str, sql_type: str) -> str:
         body = self.body.replace("'", "''")

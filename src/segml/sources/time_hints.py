@@ -79,6 +79,13 @@ def time_advice(fetch: Fetch, values: Sequence[str], now: str) -> str:
     return ""
 
 
+def date_formats(fetch: Fetch, values: Sequence[str]) -> list[str]:
+    """Return the formats other than ISO that read all of these texts as times; numbers are none."""
+    if not all(re.search(r"\d", value) and re.search(r"[./: -]", value) for value in values):
+        return []
+    return [form for form in _reading_all(fetch, values) if not form.startswith("%Y-%m-%d")]
+
+
 def _is_number(text: str) -> bool:
     try:
         return float(text) == float(text)
