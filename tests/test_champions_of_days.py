@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
 from registry_standin import CONTRACT, StandIn, features, register
@@ -138,6 +139,16 @@ def test_r98_a_challenger_of_a_past_day_meets_the_champion_of_that_day(store):
     trained(store, "2024-03-01")
     assert readable_champion(store, "shop", "churn", Cutoff.parse("2024-02-01")).version == 1
     assert readable_champion(store, "shop", "churn", Cutoff.parse("2023-02-01")) is None
+
+
+def test_a_plot_that_can_not_be_drawn_costs_a_note_and_not_the_model(store):
+    model = StandIn().fit(features())
+    plots = {"broken": lambda ax: np.array([]).min(), "whole": lambda ax: ax.plot([0, 1])}
+    one = Trained(model, Decision(True, "A", ["why"]), {}, features(), FACTS, plots=plots)
+    with store.training_run("shop", "train") as run:
+        outcome = settle(store, run, one, "mark", CONTRACT, "2024-01-01")
+    assert outcome.status == "promoted"
+    assert outcome.notes[0].startswith("the plot broken could not be drawn: ValueError: zero-size array")
 
 
 def test_r98_registered_without_a_gate_and_promoted_is_marked_as_passed(store):

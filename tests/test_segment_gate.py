@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from segml.config.models import SegmentSettings
+from segml.evaluation.plots_segment_flows import plot_segment_map
 from segml.models.segments.behavioural import BehaviouralSegmenter
 from segml.models.segments.continuity import SegmentFit, compare_segments, explained_share
 from segml.models.segments.declared import DeclaredSegments
@@ -214,3 +215,16 @@ def test_r22_declared_segments_of_another_sample_keep_the_champions():
     fit = new.compared_with(old, answers(2))
     assert fit.customers > 100
     assert fit.kept > 0.95
+
+
+def test_a_map_is_drawn_of_segments_that_hold_outliers_alone():
+    told = [
+        ("customer", 0, 0.9),
+        ("customer", 0, 0.8),
+        ("outlier", 1, 0.9),
+        ("centre", 0, 1.0),
+        ("centre", 1, 1.0),
+    ]
+    frame = pd.DataFrame(told, columns=["kind", "segment", "membership"]).assign(x=range(5), y=range(5))
+    axes = plot_segment_map(frame, {0: "regulars", 1: "rare"})
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["regulars", "rare", "outliers"]

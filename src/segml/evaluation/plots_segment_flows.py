@@ -89,7 +89,8 @@ def plot_segment_map(
         rows = customers[customers["segment"] == segment]
         alpha = np.clip(rows["membership"].to_numpy(dtype=float), 0.15, 1.0) * 0.55
         name = _wrapped((names or {}).get(segment, f"segment {segment}"), 30)
-        ax.scatter(rows["x"], rows["y"], s=7, color=colour, alpha=alpha, linewidths=0)
+        if len(rows):  # a segment may hold outliers alone, or none of the drawn customers
+            ax.scatter(rows["x"], rows["y"], s=7, color=colour, alpha=alpha, linewidths=0)
         ax.scatter([], [], s=36, color=colour, label=name)
         centre = map_frame[(map_frame["kind"] == "centre") & (map_frame["segment"] == segment)]
         ax.scatter(

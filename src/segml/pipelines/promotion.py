@@ -233,6 +233,7 @@ def _extra(trained: Trained) -> dict[str, Any]:
 
 
 def _log(run: ModelRun, trained: Trained) -> None:
+    """Log metrics, tables and plots; a plot that can't be drawn costs a note, not the model."""
     from matplotlib.figure import Figure
 
     run.log_metrics(
@@ -242,7 +243,11 @@ def _log(run: ModelRun, trained: Trained) -> None:
         run.log_frame(frame, f"tables/{name}")
     for name, draw in trained.plots.items():
         figure = Figure(figsize=(7.5, 5), layout="constrained")
-        draw(figure.subplots())
+        try:
+            draw(figure.subplots())
+        except Exception as error:
+            trained.notes.append(f"the plot {name} could not be drawn: {type(error).__name__}: {error}")
+            continue
         run.log_figure(figure, f"plots/{name}")
 
 
