@@ -211,7 +211,6 @@ def register_files(
     for file in files:
         try:
             header, readable = _opened(connection, file, layout, zones)
-            _refuse_repeated(header.names)
             headers.setdefault(header, []).append(readable)
         except UnreadableError as error:
             violations += [
@@ -325,16 +324,6 @@ def _csv_header(file: Path, kind: Kind, layout: Layout) -> list[str]:
     if names[0].lower().startswith("sep="):
         raise _HeaderError(f"begun by the line {names[0]!r}, which is meant for Excel: remove that line")
     return [name or f"column{place}" for place, name in enumerate(names, start=1)]
-
-
-def _refuse_repeated(names: Sequence[str]) -> None:
-    """Refuse a column that a file gives twice, or that differs from another by case alone, as SQL knows no case."""
-    alike: dict[str, list[str]] = {}
-    for name in names:
-        alike.setdefault(name.lower(), []).append(name)
-    twice = sorted(" and ".join(sorted(set(each))) for each in alike.values() if len(each) > 1)
-    if twice:
-        raise _HeaderError(f"with the same column twice: {', '.join(twice)}")
 
 
 def _reason(error: Exception, file: Path) -> str:
