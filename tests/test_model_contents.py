@@ -90,16 +90,11 @@ def test_a_tag_that_holds_no_hashes_is_one_clear_error(store):
         store.champion("shop", "churn")
 
 
-def test_what_mlflow_writes_beside_a_model_that_it_loads_is_no_change(store):
+def test_what_mlflow_writes_beside_a_model_that_it_loads_is_no_change(store, monkeypatch):
     import mlflow
 
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    try:
-        mlflow.set_tracking_uri(store.address.uri)
-        mlflow.set_registry_uri(store.address.uri)
-        loaded = mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
-        assert len(loaded.predict(features())) == len(features())
-    finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
+    # not set_tracking_uri: it writes into the environment, where every later store of this process would find it
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.address.uri)
+    loaded = mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
+    assert len(loaded.predict(features())) == len(features())
     assert store.champion("shop", "churn").verified
