@@ -111,5 +111,5 @@ lock: ## write the lock files anew (needs uv)
 	  --extra spark -c requirements.lock pyproject.toml -o requirements-spark.lock
 
 clean: ## remove the environment and what runs have made; data/raw stays
-	@rm -rf $(VENV) data/validated data/features data/scores data/tags data/lists data/measured data/reports data/failures build *.egg-info src/*.egg-info
+	@rm -rf $(VENV) data/validated data/features data/segments data/scores data/tags data/lists data/measured data/reports data/failures build *.egg-info src/*.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

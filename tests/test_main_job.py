@@ -167,6 +167,17 @@ def test_r66_the_real_page_has_no_english_sentence_in_another_language(job: Job,
     assert facts.value.expected_top == pytest.approx(top, abs=0.002)
 
 
+def test_no_row_of_a_customer_lies_in_the_model_store(job: Job) -> None:
+    tables = [pd.read_csv(file) for file in job.config.path("mlruns").rglob("*.csv")]
+    assert len(tables) > 10
+    assert not [table for table in tables if "customer_id" in table]
+    typical = job.config.data_path("segments", "as_of=2018-01-01", "behavioural", "typical_customers.parquet")
+    known = pd.read_parquet(job.config.data_path("scores", "as_of=2018-01-01", "scores.parquet"))[
+        "customer_id"
+    ]
+    assert set(pd.read_parquet(typical)["customer_id"]) <= set(known)
+
+
 def test_a_second_run_changes_no_byte_and_registers_nothing(job: Job) -> None:
     before = {
         stage: _bytes_below(job.config.data_path(stage))

@@ -152,7 +152,10 @@ def _people_sql(bounds: list[float] | None, log: bool) -> str:
 def _events_sql(built: BuiltList) -> str:
     window = _in("occurred_at", built.window.start.seconds, built.window.end.seconds)
     condition = f"campaign_id = '{built.campaign}' and {window}"
-    known = " ".join(f"when '{event}' then {bit}" for event, bit in _BITS.items())
+    bits = _BITS | dict.fromkeys(
+        ("hard_bounce", "soft_bounce"), _BITS["bounce"]
+    )  # a result, of whatever kind
+    known = " ".join(f"when '{event}' then {bit}" for event, bit in bits.items())
     seen = f"bit_or(cast(case event {known} else 0 end as int))"
     return f"select customer_id, {seen} as seen from email_events where {condition} group by customer_id"
 

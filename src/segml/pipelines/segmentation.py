@@ -25,6 +25,7 @@ from segml.pipelines.promotion import Trained
 from segml.pipelines.segment_gate import Candidate, judge_segments
 from segml.registry.gate import Decision
 from segml.registry.registered import RegisteredModel
+from segml.tables.partition import writing
 from segml.time_windows import Cutoff
 
 SHAKY_BELOW = 0.6
@@ -69,6 +70,7 @@ def train_segments(
     known = scores[f"segment_{task}_id"] != "unknown"
     profile = _profile(model, features, scores)
     decision = _judged(data, as_of, model, champion, features)
+    _keep_typical_customers(data, as_of, model, features)
     if champion is not None and not decision.promoted and not model.lost_features_:
         notes = _notes_of_champion(champion, features)
     else:
@@ -246,15 +248,23 @@ def _frames(
         stability = model.segmenter.segment_stability_
         ids = [identity.id for identity in model.identities]
         frames["stability"] = stability.assign(segment=ids, trusted=stability["jaccard_mean"] >= SHAKY_BELOW)
-        buyers = features[features["recency_days"].notna()]
-        frames["typical_customers"] = typical_customers(
-            buyers[_profiled(model, features)],
-            model.segmenter.predict(buyers),
-            model.segmenter.transform(buyers),
-        )
     if previous is not None and not model.lost_features_:
         frames["migration"] = _migration(model, features, scores, previous)
     return frames
+
+
+def _keep_typical_customers(
+    data: TrainingData, as_of: Cutoff, model: SegmentTask, features: pd.DataFrame
+) -> None:
+    """Write the customers nearest to each centre below `data/`: rows of customers don't belong in the model store."""
+    if not isinstance(model.segmenter, BehaviouralSegmenter):
+        return
+    buyers = features[features["recency_days"].notna()]
+    typical = typical_customers(
+        buyers[_profiled(model, features)], model.segmenter.predict(buyers), model.segmenter.transform(buyers)
+    )
+    with writing(data.config.data_path("segments", f"as_of={as_of.label}", model.task)) as temporary:
+        typical.to_parquet(temporary / "typical_customers.parquet", index=False)
 
 
 def _migration(

@@ -21,7 +21,16 @@ from typing import Any
 from segml.errors import BusyError, OutputError
 
 MANIFEST = "manifest.json"
-STAGES = ("validated", "features", "scores", "tags", "lists", "measured", "reports")  # folders of partitions
+STAGES = (
+    "validated",
+    "features",
+    "segments",
+    "scores",
+    "tags",
+    "lists",
+    "measured",
+    "reports",
+)  # folders of partitions
 _BESIDE, _ASIDE = ".writing-", ".replaced-"
 _OWNER_FOLDER, _OWNER_FILE = 0o700, 0o600
 _LEFT = re.compile(rf"(?:{re.escape(_BESIDE)}|{re.escape(_ASIDE)})(?P<partition>.+)-[0-9]+")
