@@ -113,7 +113,7 @@ def test_r06_too_few_rows_are_told_with_the_number_that_is_missing(project):
         (lambda t: t.assign(left=t["calls"]), "and two are predicted"),
         (
             lambda t: t.assign(left=np.where(t["calls"] > 2, "gone", "here")),
-            "say which one counts: positive: here",
+            "say which one counts, `positive: gone` or `positive: here`",
         ),
         (lambda t: t.assign(closed="2020-03-01"), r"only the future knows: closed .900 rows"),
     ],

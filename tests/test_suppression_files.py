@@ -98,3 +98,15 @@ def test_numbers_in_parquet_are_ids(tmp_path: Path) -> None:
 def test_files_that_name_no_customer_are_refused(content: bytes, why: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=why):
         _read(tmp_path, content)
+
+
+@pytest.mark.parametrize("line", ["mailto:P6@shop.example,", "Anna <p6@shop.example>,", ",'000006"])
+def test_addresses_and_ids_are_read_as_mail_programs_and_spreadsheets_write_them(
+    line: str, tmp_path: Path
+) -> None:
+    assert _out(_read(tmp_path, f"email,customer_id\n{line}\n")) == ["000006"]
+
+
+def test_phones_without_a_country_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"1 phones can't be read, the first in stop.csv line 3"):
+        _read(tmp_path, "phone\n+4520304003\n20304004\n")

@@ -355,3 +355,16 @@ def test_r19_the_score_screen_tells_each_source_with_intervals_and_who_is_too_fe
     assert rate in lines["ads"]
     assert "too few" in lines["odd"]
     assert "EUR" in " ".join(lines.values())
+
+
+def test_events_and_tickets_without_optional_columns_are_read() -> None:
+    moments = pd.DataFrame({"customer_id": ["a"], "occurred_at": [5], "event": ["search"]})
+    tickets = pd.DataFrame({"customer_id": ["a"], "ticket_id": ["t"], "opened_at": [5]})
+    orders = pd.DataFrame({"customer_id": ["a"], "customer_key": [1], "ordered_at": [1], "order_no": [1]})
+    with open_engine(threads=1) as engine:
+        for name, frame in (("web_events", moments), ("support_tickets", tickets), ("orders", orders)):
+            engine.register(name, frame)
+        found = register_tag_sources(engine, Cutoff(1))
+        assert "web" in found
+        assert "support" not in found
+        assert pd.isna(engine.fetch("select last_category from web")["last_category"][0])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 import yaml
 
 from segml.errors import DataError
+from segml.sources.times import Clock
 from sources_base import ORDERS, MadeUpBase, csv_text
 
 NEW_YEAR_2023 = 1_672_531_200
@@ -108,3 +110,9 @@ def test_a_stand_in_for_no_date_is_missing_once_it_is_named(base: MadeUpBase) ->
         "a": True,
         "b": False,
     }
+
+
+def test_a_letter_z_at_the_end_of_a_format_says_utc() -> None:
+    clock = Clock("Europe/Copenhagen", "", "%Y-%m-%dT%H:%M:%SZ")
+    row = duckdb.execute(f"select {clock.seconds('t', 'VARCHAR')} from (select '2023-07-02T10:00:00Z' as t)")
+    assert row.fetchall() == [(int(dt.datetime(2023, 7, 2, 12, tzinfo=dt.UTC).timestamp()),)]

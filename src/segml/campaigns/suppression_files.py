@@ -91,7 +91,10 @@ def read_entries(file: Path, mistakes: list[str]) -> pd.DataFrame:
 
 
 def _checked(frame: pd.DataFrame, file: str, mistakes: list[str]) -> pd.DataFrame:
-    column = id_column(frame["customer_id"])
+    # as spreadsheets and mail programs write them: '000005, mailto:a@b.dk, Anna <a@b.dk>
+    column = id_column(frame["customer_id"].str.replace(r"^\s*'", "", regex=True))
+    inside = frame["email"].str.extract(r"<\s*([^<>\s]+@[^<>\s]+)\s*>", expand=False)
+    frame["email"] = inside.fillna(frame["email"].str.replace(r"(?i)^\s*mailto:", "", regex=True))
     frame["customer_id"] = column.ids.mask(column.placeholder)
     frame["written"] = frame["customer_id"]
     frame["reason"] = frame["reason"].fillna("unspecified")

@@ -88,6 +88,7 @@ def read_suppressions(
     _raise_if(mistakes)
     for kind in ("email", "phone"):
         entries[f"{kind}_sha256"] = entries[f"{kind}_sha256"].fillna(_hashed(entries, kind, region))
+    _refuse_unread_phones(entries, mistakes)
     if records is not None:
         known = pq.read_table(records, columns=["customer_id", "person_id"]).to_pandas().astype("string")
         person = known.drop_duplicates("customer_id").set_index("customer_id")["person_id"]
@@ -103,6 +104,16 @@ def read_suppressions(
         hashlib.sha256("".join(file_sha256(file) for file in files).encode()).hexdigest(),
         tuple(_shown(unmatched.head(_SHOWN))),
     )
+
+
+def _refuse_unread_phones(entries: pd.DataFrame, mistakes: list[str]) -> None:
+    unread = entries[entries["phone"].notna() & entries["phone_sha256"].isna()]
+    if len(unread):
+        mistakes.append(
+            f"{len(unread):,} phones can't be read, the first in {next(_shown(unread))}: write them with their country"
+            " (+45 ...), or set lists.unknown_country"
+        )
+    _raise_if(mistakes)
 
 
 def _raise_if(mistakes: Sequence[str]) -> None:

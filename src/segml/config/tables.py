@@ -73,6 +73,10 @@ def time_format_text(value: str) -> str:
         raise ValueError(
             f"{value!r} has {wrong!r}, which no format has: %d, %m, %Y, %H, %M, %S and the like are known"
         )
+    if "%I" in value and "%p" not in value:
+        raise ValueError(
+            f"{value!r} has hours of 1 to 12 (%I) without AM or PM (%p): write %H for hours of 0 to 23"
+        )
     if unknown == value:
         meant = re.sub("yyyy|YYYY|[yY]{2}|MM|dd|DD|HH|hh|mm|ss", lambda found: _letters(found[0]), value)
         raise ValueError(

@@ -7,7 +7,7 @@ is simply not there, and the tags that need it say so.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -56,8 +56,9 @@ def register_tag_sources(
     """
     queries = {}
     if engine.exists("web_events"):
-        queries["web"] = web_sql(as_of, "source" in engine.columns("web_events"))
-    if engine.exists("support_tickets"):
+        queries["web"] = web_sql(as_of, engine.columns("web_events"))
+    # without a kind nothing is a complaint, and without an end none is known to be over
+    if engine.exists("support_tickets") and {"kind", "closed_at"} <= {*engine.columns("support_tickets")}:
         queries["support"] = support_sql(as_of)
     if engine.exists("coupons"):
         queries["coupon_state"] = coupon_sql(as_of, engine.columns("coupons"))
@@ -93,17 +94,21 @@ def previous_partition(folder: Path, as_of: Cutoff) -> Path | None:
     return days[earlier[-1]] if earlier else None
 
 
-def web_sql(as_of: Cutoff, with_source: bool = False) -> str:
-    """One row a visitor: days since each kind of event, an open cart, the last category looked at and last source."""
+def web_sql(as_of: Cutoff, columns: Collection[str]) -> str:
+    """One row a visitor: days since each kind of event, an open cart, and as far as there are columns of these names,
+    the last category looked at and the last source.
+    """
     days = [f"{_days_since(as_of, f'last_{event}')} as days_since_{event}" for event in _EVENTS.values()]
     last = [
         f"max(case when event = '{event}' then occurred_at end) as last_{name}"
         for event, name in _EVENTS.items()
     ]
     looked = "event in ('view', 'cart_add') and category is not null"
-    seen = f"{_last_text('category', 'occurred_at')} filter (where {looked})"
+    seen = "cast(null as string)"
+    if "category" in columns:
+        seen = f"{_last_text('category', 'occurred_at')} filter (where {looked})"
     touched = f"{_last_text('source', 'occurred_at')} filter (where source is not null)"
-    source = (f", {touched} as last_source", ", last_source") if with_source else ("", "")
+    source = (f", {touched} as last_source", ", last_source") if "source" in columns else ("", "")
     bought = "greatest(coalesce(last_checkout, 0), coalesce(last_order, 0))"
     return (
         f"select by_person.customer_id, {', '.join(days)},"

@@ -403,7 +403,8 @@ def _as_outcome(column: pd.Series, outcome: FlatOutcome) -> pd.Series:
     if kinds and not set(kinds) & set(wanted):
         raise DataError(
             f"no row of {outcome.column} is {' or '.join(wanted[:3])}: its values are {', '.join(kinds)}",
-            f"say which one counts: positive: {kinds[-1]}",
+            f"say which one counts, `positive: {kinds[0]}`"
+            + "".join(f" or `positive: {kind}`" for kind in kinds[1:]),
         )
     return text.isin(wanted).astype(float).where(text.notna())
 

@@ -85,6 +85,8 @@ class Clock:
         parsed = f"try_strptime({text}, {quoted(self.format)})"
         if "%z" in self.format or "%Z" in self.format:
             return self.instant_seconds(parsed)
+        if self.format.endswith("Z"):  # the letter at the end of a time says UTC, as it does without a format
+            return self.instant_seconds(f"timezone('UTC', {parsed})")
         if not any(mark in self.format for mark in ("%H", "%I", "%c", "%X", "%T")):
             return _seconds(parsed)
         return self.naive_seconds(parsed)

@@ -34,6 +34,7 @@ PLACEHOLDERS = frozenset(
     {
         *("null", "(null)", "\\n", "none", "nil", "nan", "na", "n/a", "n.a.", "#n/a", "<na>", "nat"),
         *("undefined", "unknown", "missing", "empty", "blank", "not set", "(not set)", "-", "--", "?", "."),
+        *("guest checkout", "guest_checkout", "guest customer", "guest user"),
         *("guest", "anonymous", "anon", "no customer", "walk-in", "walkin"),
         *(
             "gæst",
