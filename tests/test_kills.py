@@ -53,11 +53,13 @@ def _running(root: Path) -> list[str]:
 
 def test_r58_forty_kills_of_a_first_run(shop: Shop, tmp_path: Path) -> None:
     config = shop(one_order_each())
-    whole = _finish("run", str(config))
-    killed = 0
-    for moment in range(40):
+    whole, killed = float("inf"), 0
+    for moment in range(-2, 40):  # the machine may be busy: the shorter of two first runs is one's length
         for folder in ("data", "mlruns"):
             subprocess.run(["rm", "-rf", str(tmp_path / folder)], check=True)
+        if moment < 0:
+            whole = min(whole, _finish("run", str(config)))
+            continue
         killed += _killed_after(0.3 + whole * moment / 40, "run", str(config))
         _finish("run", str(config))
         assert _left_over(tmp_path) == []
