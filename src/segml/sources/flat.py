@@ -37,7 +37,7 @@ from segml.models.flat_columns import texts
 from segml.sources.files import delimiter_advice
 from segml.sources.flat_reading import find_flat_files, read_rows
 from segml.sources.packages import fetch_package
-from segml.tables.ids import id_column
+from segml.tables.ids import IdColumn, id_column
 from segml.tables.partition import file_sha256
 from segml.time_windows import SECONDS_PER_DAY, Cutoff
 
@@ -309,51 +309,31 @@ def _with_ids(frame: pd.DataFrame, source: FlatSource) -> tuple[pd.DataFrame, li
     nobody = found.placeholder if source.placeholder_customer != "keep" else found.placeholder & False
     absent = found.ids.isna()
     real = found.ids[~absent & ~nobody]
-    notes = [
-        sentence
-        for sentence in (
-            _count(int(absent.sum()), "has no id", "have no id"),
-            _count(int(nobody.sum()), "has", "have", _of_nobody(found.ids[nobody])),
-        )
-        if sentence
-    ]
-    refused = [
-        sentence
-        for sentence, is_wrong in (
-            (_count(int(absent.sum()), "has no id", "have no id"), source.missing_customer == "refuse"),
-            (
-                _count(int(nobody.sum()), "has", "have", _of_nobody(found.ids[nobody])),
-                source.placeholder_customer == "refuse",
-            ),
-            (
-                _count(
-                    int(found.shortened.sum()),
-                    "has",
-                    "have",
-                    f" an id in scientific notation ({_shown(found.ids[found.shortened])}), whose last digits are lost",
-                ),
-                True,
-            ),
-            (
-                _count(
-                    int(real.duplicated().sum()),
-                    "repeats",
-                    "repeat",
-                    f" an id ({_shown(real[real.duplicated()])})",
-                ),
-                True,
-            ),
-        )
-        if sentence and is_wrong
-    ]
-    if refused:
+    without = _count(int(absent.sum()), "has no id", "have no id")
+    of_nobody = _count(int(nobody.sum()), "has", "have", _of_nobody(found.ids[nobody]))
+    wrong = [without] * (source.missing_customer == "refuse")
+    wrong += [of_nobody] * (source.placeholder_customer == "refuse")
+    wrong += [_shortened_ids(found), _repeated_ids(real)]
+    if refused := [sentence for sentence in wrong if sentence]:
         raise DataError(
             f"a flat table has one row a customer, and of {name}: {'; '.join(refused)}",
             "keep one row a customer under an id of text, or use the shop's own tables",
         )
+    notes = [sentence for sentence in (without, of_nobody) if sentence]
     rows = frame.drop(columns=name)[~absent & ~nobody]
     index = pd.Index(real.astype(str), name="customer_id")
     return rows.set_axis(index).sort_index(), [f"{note}, and left out" for note in notes]
+
+
+def _shortened_ids(found: IdColumn) -> str:
+    listed = _shown(found.ids[found.shortened])
+    what = f" an id in scientific notation ({listed}), whose last digits are lost"
+    return _count(int(found.shortened.sum()), "has", "have", what)
+
+
+def _repeated_ids(ids: pd.Series) -> str:
+    repeated = ids.duplicated()
+    return _count(int(repeated.sum()), "repeats", "repeat", f" an id ({_shown(ids[repeated])})")
 
 
 def _count(rows: int, one: str, many: str, what: str = "") -> str:
