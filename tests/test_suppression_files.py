@@ -89,7 +89,9 @@ def test_numbers_in_parquet_are_ids(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"PK\x03\x04rest", "Excel"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest", "Excel"),
+        (b"PK\x03\x04rest", "archive"),
+        (b"%PDF-1.7 rest", "PDF"),
         (b"", "empty"),
         (b"name\nAnna\n", "unknown column 'name'"),
         (b"\n\n", "empty"),

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from segml.errors import did_you_mean
+from segml.sources.kinds import kind_of
 from segml.tables.ids import id_column
 
 KEYS = ("customer_id", "email", "phone", "email_sha256", "phone_sha256")
@@ -41,11 +42,6 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
 _DELIMITERS = (",", ";", "\t", "|")
 _LARGEST_EXACT = 2**53
-_NO_TEXT = {
-    b"PK\x03\x04": "an Excel workbook or an archive: save it as CSV",
-    b"\xd0\xcf\x11\xe0": "an Excel workbook: save it as CSV",
-    b"%PDF": "a PDF document: save the addresses as CSV",
-}
 
 
 def read_entries(file: Path, mistakes: list[str]) -> pd.DataFrame:
@@ -138,9 +134,9 @@ def _text(file: Path) -> tuple[pd.DataFrame, int]:
     compressed = file.suffix.lower() == ".gz"
     with gzip.open(file) if compressed else file.open("rb") as stream:
         beginning = stream.read(4096)
-    for magic, what in _NO_TEXT.items():
-        if beginning.startswith(magic):
-            raise ValueError(what)
+    kind = kind_of(file)
+    if kind.step and kind.name not in ("empty", "unmarked"):
+        raise ValueError(f"{kind.what}: {kind.step}")
     utf16 = beginning.startswith((b"\xff\xfe", b"\xfe\xff"))
     encodings = ["utf-16"] if utf16 else ["utf-8-sig", "cp1252"]
     for encoding in encodings:
